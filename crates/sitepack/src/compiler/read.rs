@@ -1,0 +1,224 @@
+//! Read: a directory becomes a `SourceTree`, sorted by path, whole or not at all.
+//!
+//! Nothing is skipped silently. A name that is not UTF-8, a link that leads out of the tree or
+//! back into itself, a pipe, a file that cannot be opened: each is an error that names the path.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+
+/// How deep directories may be nested. A real site has fewer than ten levels.
+const DEPTH_MAX: usize = 64;
+/// How many files a site may have: twenty times the largest that was tried.
+const FILES_MAX: usize = 1_000_000;
+
+/// The files of a source, sorted by their paths.
+#[derive(Debug, Default)]
+pub(crate) struct SourceTree {
+    pub(crate) files: Vec<SourceFile>,
+    /// Every directory and file that was read, for build scripts to watch.
+    pub(crate) inputs: Vec<PathBuf>,
+}
+
+/// A file of a source.
+#[derive(Debug)]
+pub(crate) struct SourceFile {
+    /// Relative to the source, with `/` between the names.
+    pub(crate) path: String,
+    /// Where it was read, for messages.
+    pub(crate) origin: PathBuf,
+    pub(crate) content: Vec<u8>,
+}
+
+/// Reads all files below `root`.
+pub(crate) fn read(root: &Path) -> Result<SourceTree, Error> {
+    let real_root = fs::canonicalize(root).map_err(|e| Error::new("read", root.display(), e))?;
+    if !real_root.is_dir() {
+        return Err(Error::new("read", root.display(), "it is not a directory"));
+    }
+    let mut walk = Walk {
+        root,
+        real_root: real_root.clone(),
+        tree: SourceTree::default(),
+    };
+    walk.directory(root, "", &mut vec![real_root])?;
+    let mut tree = walk.tree;
+    tree.files
+        .sort_by(|one, other| one.path.as_bytes().cmp(other.path.as_bytes()));
+    tree.inputs.sort();
+    if tree.files.is_empty() {
+        return Err(Error::new(
+            "read",
+            root.display(),
+            "there are no files in it",
+        ));
+    }
+    Ok(tree)
+}
+
+struct Walk<'a> {
+    root: &'a Path,
+    real_root: PathBuf,
+    tree: SourceTree,
+}
+
+impl Walk<'_> {
+    /// `inside` holds the real paths of the directories that the walk is in: a link to one of
+    /// them would never end.
+    fn directory(
+        &mut self,
+        directory: &Path,
+        prefix: &str,
+        inside: &mut Vec<PathBuf>,
+    ) -> Result<(), Error> {
+        let failed = |cause: std::io::Error| Error::new("read", directory.display(), cause);
+        if inside.len() > DEPTH_MAX {
+            let cause = format!("directories are nested more than {DEPTH_MAX} deep");
+            return Err(Error::new("read", directory.display(), cause));
+        }
+        self.tree.inputs.push(directory.to_owned());
+        for entry in fs::read_dir(directory).map_err(failed)? {
+            let origin = entry.map_err(failed)?.path();
+            let name = origin.file_name().and_then(|name| name.to_str());
+            let Some(name) = name else {
+                return Err(Error::new(
+                    "read",
+                    origin.display(),
+                    "its name is not UTF-8",
+                ));
+            };
+            let path = format!("{prefix}{name}");
+            self.entry(&origin, path, inside)?;
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        origin: &Path,
+        path: String,
+        inside: &mut Vec<PathBuf>,
+    ) -> Result<(), Error> {
+        let failed = |cause: std::io::Error| Error::new("read", origin.display(), cause);
+        let link = fs::symlink_metadata(origin).map_err(failed)?.is_symlink();
+        let real = fs::canonicalize(origin).map_err(failed)?;
+        if link && !real.starts_with(&self.real_root) {
+            let cause = format!("the link leads out of `{}`", self.root.display());
+            return Err(Error::new("read", origin.display(), cause));
+        }
+        let kind = fs::metadata(origin).map_err(failed)?.file_type();
+        if kind.is_dir() {
+            if inside.contains(&real) {
+                let cause = "the link leads to a directory that it is in";
+                return Err(Error::new("read", origin.display(), cause));
+            }
+            inside.push(real);
+            self.directory(origin, &format!("{path}/"), inside)?;
+            inside.pop();
+        } else if kind.is_file() {
+            if self.tree.files.len() == FILES_MAX {
+                let cause = format!("there are more than {FILES_MAX} files");
+                return Err(Error::new("read", self.root.display(), cause));
+            }
+            let content = fs::read(origin).map_err(failed)?;
+            self.tree.inputs.push(origin.to_owned());
+            self.tree.files.push(SourceFile {
+                path,
+                origin: origin.to_owned(),
+                content,
+            });
+        } else {
+            let cause = "it is neither a file nor a directory";
+            return Err(Error::new("read", origin.display(), cause));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::symlink;
+
+    use super::read;
+
+    fn tree() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("b/c")).unwrap();
+        fs::write(root.path().join("b/c/two"), "2").unwrap();
+        fs::write(root.path().join("b.txt"), "3").unwrap();
+        fs::write(root.path().join("a"), "1").unwrap();
+        root
+    }
+
+    fn refusal(root: &tempfile::TempDir) -> String {
+        read(root.path()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn files_come_sorted_by_path() {
+        let root = tree();
+        let paths: Vec<_> = read(root.path())
+            .unwrap()
+            .files
+            .into_iter()
+            .map(|file| file.path)
+            .collect();
+        assert_eq!(paths, ["a", "b.txt", "b/c/two"]);
+    }
+
+    #[test]
+    fn a_link_inside_the_tree_is_the_file_that_it_names() {
+        let root = tree();
+        symlink("b/c/two", root.path().join("z")).unwrap();
+        symlink("b/c", root.path().join("y")).unwrap();
+        let files = read(root.path()).unwrap().files;
+        let found: Vec<_> = files.iter().map(|f| (&*f.path, &*f.content)).collect();
+        assert_eq!(found[3..], [("y/two", &b"2"[..]), ("z", b"2")]);
+    }
+
+    #[test]
+    fn links_that_leave_the_tree_or_loop_are_refused() {
+        let root = tree();
+        let link = root.path().join("b/out");
+        for (target, cause) in [
+            ("/etc/hostname", "leads out of"),
+            ("../../..", "leads out of"),
+            ("..", "a directory that it is in"),
+            ("../b/out", "symbolic links"),
+            ("gone", "No such file"),
+        ] {
+            symlink(target, &link).unwrap();
+            let message = refusal(&root);
+            assert!(
+                message.contains("b/out") && message.contains(cause),
+                "{target}: {message}"
+            );
+            fs::remove_file(&link).unwrap();
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_are_refused() {
+        let root = tree();
+        let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+        fs::write(root.path().join(name), "").unwrap();
+        assert!(refusal(&root).contains("its name is not UTF-8"));
+    }
+
+    #[test]
+    fn a_socket_is_refused_without_being_opened() {
+        let root = tree();
+        let _socket = std::os::unix::net::UnixListener::bind(root.path().join("s")).unwrap();
+        assert!(refusal(&root).contains("neither a file nor a directory"));
+    }
+
+    #[test]
+    fn an_empty_directory_is_not_a_site() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("empty")).unwrap();
+        assert!(refusal(&root).contains("no files"));
+    }
+}

@@ -1,0 +1,210 @@
+//! Civil dates from seconds and back, and the three forms in which a site states them.
+//!
+//! Proleptic Gregorian calendar, UTC, no leap seconds: as POSIX counts. The arithmetic moves the
+//! start of the year to March, so that the leap day is a year's last, and counts in eras of
+//! 400 years, which all have 146,097 days.
+
+const SECONDS_A_DAY: u64 = 86_400;
+const DAYS_AN_ERA: u64 = 146_097;
+/// Days from 0000-03-01 to 1970-01-01.
+const EPOCH_DAYS: u64 = 719_468;
+
+const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// A moment, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Civil {
+    /// From 1970 on.
+    pub year: u64,
+    /// 1 to 12.
+    pub month: u64,
+    /// 1 to 31.
+    pub day: u64,
+    /// 0 to 23.
+    pub hour: u64,
+    /// 0 to 59.
+    pub minute: u64,
+    /// 0 to 60; 60 is a leap second, which counts as the next minute's first.
+    pub second: u64,
+}
+
+impl Civil {
+    /// Takes apart seconds since 1970. Years have four digits here: after 9999 it stays there.
+    #[must_use]
+    pub fn from_unix(seconds: u64) -> Civil {
+        const LAST: u64 = 253_402_300_799; // 9999-12-31T23:59:59Z
+        let seconds = seconds.min(LAST);
+        let days = seconds / SECONDS_A_DAY + EPOCH_DAYS;
+        let second_of_day = seconds % SECONDS_A_DAY;
+        let day_of_era = days % DAYS_AN_ERA;
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let month = if month_from_march < 10 {
+            month_from_march + 3
+        } else {
+            month_from_march - 9
+        };
+        Civil {
+            year: days / DAYS_AN_ERA * 400 + year_of_era + u64::from(month <= 2),
+            month,
+            day: day_of_year - (153 * month_from_march + 2) / 5 + 1,
+            hour: second_of_day / 3_600,
+            minute: second_of_day / 60 % 60,
+            second: second_of_day % 60,
+        }
+    }
+
+    /// Seconds since 1970; none if there is no such moment or it is before 1970.
+    #[must_use]
+    pub fn to_unix(self) -> Option<u64> {
+        let Civil {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        } = self;
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days_in_month = match month {
+            2 => 28 + u64::from(leap),
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => return None,
+        };
+        let is_valid = (1970..=9999).contains(&year)
+            && (1..=days_in_month).contains(&day)
+            && hour < 24
+            && minute < 60
+            && second <= 60;
+        if !is_valid {
+            return None;
+        }
+        let year = year - u64::from(month <= 2);
+        let month_from_march = (month + 9) % 12;
+        let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+        let year_of_era = year % 400;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        let days = year / 400 * DAYS_AN_ERA + day_of_era - EPOCH_DAYS;
+        Some(days * SECONDS_A_DAY + hour * 3_600 + minute * 60 + second)
+    }
+
+    /// The number of a month's three-letter name, 1 to 12.
+    #[must_use]
+    pub fn month_number(name: &str) -> Option<u64> {
+        (1..)
+            .zip(MONTHS)
+            .find(|(_, month)| *month == name)
+            .map(|(number, _)| number)
+    }
+}
+
+/// RFC 9110 §5.6.7 IMF-fixdate: `Sun, 06 Nov 1994 08:49:37 GMT`, always 29 bytes.
+#[must_use]
+pub fn imf_fixdate(seconds: u64) -> String {
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = Civil::from_unix(seconds);
+    let weekday = pick(&WEEKDAYS, seconds / SECONDS_A_DAY % 7);
+    let month = pick(&MONTHS, month - 1);
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
+/// RFC 3339: `1994-11-06T08:49:37Z`.
+#[must_use]
+pub fn rfc3339(seconds: u64) -> String {
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = Civil::from_unix(seconds);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Reads a date such as `1994-11-06` as the seconds of its midnight.
+#[must_use]
+pub fn parse_date(text: &str) -> Option<u64> {
+    let mut numbers = text.split('-').map(|digits| {
+        digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| digits.parse::<u64>().ok())?
+    });
+    let is_shaped = text.len() == 10 && text.bytes().filter(|byte| *byte == b'-').count() == 2;
+    let (year, month, day) = (numbers.next()??, numbers.next()??, numbers.next()??);
+    let civil = Civil {
+        year,
+        month,
+        day,
+        hour: 0,
+        minute: 0,
+        second: 0,
+    };
+    if is_shaped { civil.to_unix() } else { None }
+}
+
+fn pick(names: &[&'static str], index: u64) -> &'static str {
+    usize::try_from(index)
+        .ok()
+        .and_then(|index| names.get(index))
+        .copied()
+        .unwrap_or("???")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Civil, imf_fixdate, parse_date, rfc3339};
+
+    #[test]
+    fn known_moments() {
+        for (seconds, text) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_795_305_600, "Sun, 22 Nov 2026 00:00:00 GMT"),
+            (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"),
+            (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
+            (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            assert_eq!(imf_fixdate(seconds), text);
+        }
+        assert_eq!(rfc3339(784_111_777), "1994-11-06T08:49:37Z");
+    }
+
+    #[test]
+    fn every_day_leads_back() {
+        for day in 0..60_000 {
+            let seconds = day * 86_400 + 12_345;
+            assert_eq!(Civil::from_unix(seconds).to_unix(), Some(seconds));
+        }
+    }
+
+    #[test]
+    fn dates_are_read_strictly() {
+        assert_eq!(parse_date("2026-11-22"), Some(1_795_305_600));
+        for text in [
+            "2026-02-29",
+            "2026-13-01",
+            "26-11-22",
+            "2026-11-2",
+            "+026-11-22",
+            "",
+            "2026",
+        ] {
+            assert_eq!(parse_date(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! SHA-256, as the packed site uses it.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; Digest::BYTES]);
+
+impl Digest {
+    /// The length of a digest in bytes.
+    pub const BYTES: usize = 32;
+    /// How many bytes of the digest an entity-tag shows: 128 bits are beyond accident, and
+    /// `sha256sum FILE | cut -c1-32` is a check that anybody can make.
+    pub const ENTITY_TAG_BYTES: usize = 16;
+
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Digest {
+        Digest(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of several slices, one after the other.
+    #[must_use]
+    pub fn of_all(slices: &[&[u8]]) -> Digest {
+        let mut sha256 = Sha256::new();
+        for slice in slices {
+            sha256.update(slice);
+        }
+        Digest(sha256.finalize().into())
+    }
+
+    /// 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        hex(&self.0)
+    }
+
+    /// The strong entity-tag of bytes with this digest, in its quotes (RFC 9110 §8.8.3).
+    #[must_use]
+    pub fn entity_tag(&self) -> String {
+        let (shown, _) = self.0.split_at(Digest::ENTITY_TAG_BYTES);
+        format!("\"{}\"", hex(shown))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Digest({self})")
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.hex())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Digest;
+
+    #[test]
+    fn the_digest_of_nothing_is_the_published_one() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(Digest::of(b"").hex(), empty);
+        assert_eq!(Digest::of_all(&[b"", b""]).hex(), empty);
+        assert_eq!(
+            Digest::of(b"").entity_tag(),
+            "\"e3b0c44298fc1c149afbf4c8996fb924\""
+        );
+    }
+
+    #[test]
+    fn slices_are_digested_as_one_text() {
+        assert_eq!(
+            Digest::of_all(&[b"chap", b"", b"book"]),
+            Digest::of(b"chapbook")
+        );
+    }
+}

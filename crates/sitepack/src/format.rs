@@ -1,0 +1,472 @@
+//! The layout of a packed site, version 1. All numbers are little-endian, all offsets in bytes
+//! from the start of the packed site.
+//!
+//! ```text
+//! header           256 bytes, see `Header`; ends with the SHA-256 of what stands before it
+//! slots            8 bytes each, a power of two of them: a hash table with linear probing
+//! resources        48 bytes each, sorted by path: a resource or a redirect
+//! representations  80 bytes each, a resource's together, the shortest first
+//! strings          paths, media types, locations, prepared field lines; each stored once
+//! contents         small ones packed, large ones from a page boundary on
+//! ```
+//!
+//! The slot of a path is found by its [`hash`]. Nobody but the author of a site chooses the
+//! paths in it, so there is nothing to flood; the longest probe is recorded and bounds each look-up.
+
+use crate::coding::ContentCoding;
+use crate::digest::Digest;
+use crate::error::{Corrupt, OpenError};
+
+/// The first bytes of every packed site.
+pub const MAGIC: [u8; 8] = *b"chapbook";
+/// The version of the layout.
+pub const VERSION: u32 = 1;
+/// The length of the header in bytes.
+pub const HEADER_BYTES: usize = 256;
+/// Where in the header its own digest stands.
+const HEADER_DIGEST_AT: usize = HEADER_BYTES - Digest::BYTES;
+/// The length of a slot in bytes.
+pub const SLOT_BYTES: usize = 8;
+/// The length of a resource's record in bytes.
+pub const RESOURCE_BYTES: usize = 48;
+/// The length of a representation's record in bytes.
+pub const REPRESENTATION_BYTES: usize = 80;
+/// The resource index that marks a free slot, and the absence of a 404 page.
+pub const NONE: u32 = u32::MAX;
+/// Contents begin on this boundary, and so do large ones: a page, so that one can be mapped or
+/// sent by itself.
+pub const PAGE_BYTES: u64 = 4096;
+/// From this length in bytes on a content is large. Below, padding would cost more than it gives.
+pub const LARGE_CONTENT_BYTES: u64 = 4 * PAGE_BYTES;
+
+/// A run of bytes: where it begins, how long it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) offset: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Span {
+    pub(crate) fn of(self, all: &[u8]) -> Option<&[u8]> {
+        let start = usize::try_from(self.offset).ok()?;
+        let end = usize::try_from(self.offset.checked_add(self.bytes)?).ok()?;
+        all.get(start..end)
+    }
+}
+
+/// The header's fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) total_bytes: u64,
+    /// The digest of everything behind the header.
+    pub(crate) digest: Digest,
+    /// The time of the data set in seconds since 1970, if it has one.
+    pub(crate) modified: Option<u64>,
+    pub(crate) slots: u32,
+    pub(crate) resources: u32,
+    pub(crate) representations: u32,
+    pub(crate) longest_probe: u32,
+    /// The index of the 404 page, or [`NONE`].
+    pub(crate) not_found: u32,
+    pub(crate) strings_bytes: u64,
+}
+
+impl Header {
+    pub(crate) fn slots_span(&self) -> Span {
+        Span {
+            offset: HEADER_BYTES as u64,
+            bytes: u64::from(self.slots) * SLOT_BYTES as u64,
+        }
+    }
+
+    pub(crate) fn resources_span(&self) -> Span {
+        let before = self.slots_span();
+        let bytes = u64::from(self.resources) * RESOURCE_BYTES as u64;
+        Span {
+            offset: before.offset + before.bytes,
+            bytes,
+        }
+    }
+
+    pub(crate) fn representations_span(&self) -> Span {
+        let before = self.resources_span();
+        let bytes = u64::from(self.representations) * REPRESENTATION_BYTES as u64;
+        Span {
+            offset: before.offset + before.bytes,
+            bytes,
+        }
+    }
+
+    pub(crate) fn strings_span(&self) -> Span {
+        let before = self.representations_span();
+        Span {
+            offset: before.offset + before.bytes,
+            bytes: self.strings_bytes,
+        }
+    }
+
+    /// Where contents begin, if the lengths in the header make sense.
+    pub(crate) fn contents_offset(&self) -> Option<u64> {
+        let strings = self.strings_span();
+        strings
+            .offset
+            .checked_add(strings.bytes)?
+            .checked_next_multiple_of(PAGE_BYTES)
+    }
+
+    #[cfg(feature = "compiler")]
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER_BYTES);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&(HEADER_BYTES as u32).to_le_bytes());
+        out.extend_from_slice(&self.total_bytes.to_le_bytes());
+        out.extend_from_slice(&self.digest.0);
+        out.extend_from_slice(&self.modified.unwrap_or(u64::MAX).to_le_bytes());
+        for number in [
+            self.slots,
+            self.resources,
+            self.representations,
+            self.longest_probe,
+            self.not_found,
+            0,
+        ] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        out.extend_from_slice(&self.strings_bytes.to_le_bytes());
+        out.resize(HEADER_DIGEST_AT, 0);
+        let digest = Digest::of(&out);
+        out.extend_from_slice(&digest.0);
+        out
+    }
+
+    /// Reads and checks the header at the start of `all`, a whole packed site.
+    pub(crate) fn decode(all: &[u8]) -> Result<Header, OpenError> {
+        let short = OpenError::Short { bytes: all.len() };
+        let header = all.get(..HEADER_BYTES).ok_or(short.clone())?;
+        if !header.starts_with(&MAGIC) {
+            return Err(OpenError::NoMagic);
+        }
+        let (stated, digest) = header.split_at(HEADER_DIGEST_AT);
+        let mut fields = Reader(stated.get(MAGIC.len()..).unwrap_or_default());
+        let version = fields.u32().ok_or(short.clone())?;
+        if version != VERSION {
+            return Err(OpenError::Version { found: version });
+        }
+        if Digest::of(stated).0 != *digest {
+            return Err(OpenError::HeaderDigest);
+        }
+        let decoded = Header::decode_fields(&mut fields).ok_or(short)?;
+        if decoded.total_bytes != all.len() as u64 {
+            let found = all.len() as u64;
+            return Err(OpenError::Length {
+                stated: decoded.total_bytes,
+                found,
+            });
+        }
+        let contents = decoded.contents_offset();
+        if contents.is_none_or(|offset| offset > decoded.total_bytes) {
+            return Err(OpenError::Section { name: "contents" });
+        }
+        if !decoded.slots.is_power_of_two() || decoded.slots <= decoded.resources {
+            return Err(OpenError::Section { name: "slots" });
+        }
+        Ok(decoded)
+    }
+
+    fn decode_fields(fields: &mut Reader<'_>) -> Option<Header> {
+        let _header_bytes = fields.u32()?;
+        let total_bytes = fields.u64()?;
+        let digest = fields.digest()?;
+        let modified = Some(fields.u64()?).filter(|seconds| *seconds != u64::MAX);
+        let slots = fields.u32()?;
+        let resources = fields.u32()?;
+        let representations = fields.u32()?;
+        let longest_probe = fields.u32()?;
+        let not_found = fields.u32()?;
+        let _reserved = fields.u32()?;
+        let strings_bytes = fields.u64()?;
+        Some(Header {
+            total_bytes,
+            digest,
+            modified,
+            slots,
+            resources,
+            representations,
+            longest_probe,
+            not_found,
+            strings_bytes,
+        })
+    }
+}
+
+/// A string in the strings section.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Text {
+    /// From the start of the strings section.
+    pub(crate) offset: u32,
+    pub(crate) bytes: u16,
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecordKind {
+    Resource {
+        media_type: Text,
+        first_representation: u32,
+        representations: u8,
+    },
+    Redirect {
+        location: Text,
+        status: u16,
+    },
+}
+
+/// The record of a resource or a redirect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ResourceRecord {
+    pub(crate) path: Text,
+    pub(crate) kind: RecordKind,
+    /// The start of the digest of everything that the index says about this path: what lets
+    /// `verify` name the resource whose index was changed.
+    pub(crate) check: [u8; 16],
+}
+
+const KIND_RESOURCE: u8 = 0;
+const KIND_REDIRECT: u8 = 1;
+
+impl ResourceRecord {
+    #[cfg(feature = "compiler")]
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let (kind, count, text, number) = match self.kind {
+            RecordKind::Resource {
+                media_type,
+                first_representation,
+                representations,
+            } => (
+                KIND_RESOURCE,
+                representations,
+                media_type,
+                first_representation,
+            ),
+            RecordKind::Redirect { location, status } => {
+                (KIND_REDIRECT, 0, location, u32::from(status))
+            }
+        };
+        let start = out.len();
+        out.extend_from_slice(&self.path.offset.to_le_bytes());
+        out.extend_from_slice(&self.path.bytes.to_le_bytes());
+        out.extend_from_slice(&[kind, count]);
+        out.extend_from_slice(&text.offset.to_le_bytes());
+        out.extend_from_slice(&text.bytes.to_le_bytes());
+        out.extend_from_slice(&[0; 2]);
+        out.extend_from_slice(&number.to_le_bytes());
+        out.extend_from_slice(&[0; 12]);
+        out.extend_from_slice(&self.check);
+        assert_eq!(
+            out.len() - start,
+            RESOURCE_BYTES,
+            "a record has a fixed length"
+        );
+    }
+
+    pub(crate) fn decode(record: &[u8]) -> Result<ResourceRecord, Corrupt> {
+        Self::decode_fields(&mut Reader(record)).ok_or(Corrupt)
+    }
+
+    fn decode_fields(fields: &mut Reader<'_>) -> Option<ResourceRecord> {
+        let path = fields.text()?;
+        let [kind, count] = fields.array()?;
+        let text = fields.text()?;
+        let _reserved: [u8; 2] = fields.array()?;
+        let number = fields.u32()?;
+        let _reserved: [u8; 12] = fields.array()?;
+        let check = fields.array()?;
+        let kind = match kind {
+            KIND_RESOURCE => RecordKind::Resource {
+                media_type: text,
+                first_representation: number,
+                representations: count,
+            },
+            KIND_REDIRECT => RecordKind::Redirect {
+                location: text,
+                status: u16::try_from(number).ok()?,
+            },
+            _ => return None,
+        };
+        Some(ResourceRecord { path, kind, check })
+    }
+}
+
+/// The record of a representation.
+///
+/// Its field lines stand in two strings. `own` is its alone: `Content-Length`, then `ETag`.
+/// `shared` is the same for many: lines that describe the content, lines about the resource that
+/// only a whole answer needs, lines for caches, lines for the browser's security.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RepresentationRecord {
+    pub(crate) content: Span,
+    pub(crate) digest: Digest,
+    pub(crate) own_offset: u32,
+    /// Lengths of the two parts of `own`.
+    pub(crate) own: [u16; 2],
+    pub(crate) shared_offset: u32,
+    /// Lengths of the four parts of `shared`.
+    pub(crate) shared: [u16; 4],
+    pub(crate) coding: ContentCoding,
+}
+
+impl RepresentationRecord {
+    #[cfg(feature = "compiler")]
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&self.content.offset.to_le_bytes());
+        out.extend_from_slice(&self.content.bytes.to_le_bytes());
+        out.extend_from_slice(&self.digest.0);
+        out.extend_from_slice(&self.own_offset.to_le_bytes());
+        for length in self.own {
+            out.extend_from_slice(&length.to_le_bytes());
+        }
+        out.extend_from_slice(&self.shared_offset.to_le_bytes());
+        for length in self.shared {
+            out.extend_from_slice(&length.to_le_bytes());
+        }
+        out.push(self.coding.number());
+        out.resize(start + REPRESENTATION_BYTES, 0);
+    }
+
+    pub(crate) fn decode(record: &[u8]) -> Result<RepresentationRecord, Corrupt> {
+        Self::decode_fields(&mut Reader(record)).ok_or(Corrupt)
+    }
+
+    fn decode_fields(fields: &mut Reader<'_>) -> Option<RepresentationRecord> {
+        let content = Span {
+            offset: fields.u64()?,
+            bytes: fields.u64()?,
+        };
+        let digest = fields.digest()?;
+        let own_offset = fields.u32()?;
+        let own = [fields.u16()?, fields.u16()?];
+        let shared_offset = fields.u32()?;
+        let shared = [fields.u16()?, fields.u16()?, fields.u16()?, fields.u16()?];
+        let [coding] = fields.array()?;
+        let coding = ContentCoding::from_number(coding)?;
+        Some(RepresentationRecord {
+            content,
+            digest,
+            own_offset,
+            own,
+            shared_offset,
+            shared,
+            coding,
+        })
+    }
+}
+
+/// A slot of the hash table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// The upper half of the path's hash.
+    pub(crate) tag: u32,
+    /// The index of its resource, or [`NONE`].
+    pub(crate) resource: u32,
+}
+
+impl Slot {
+    #[cfg(feature = "compiler")]
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.tag.to_le_bytes());
+        out.extend_from_slice(&self.resource.to_le_bytes());
+    }
+
+    pub(crate) fn decode(slot: &[u8]) -> Result<Slot, Corrupt> {
+        let mut fields = Reader(slot);
+        match (fields.u32(), fields.u32()) {
+            (Some(tag), Some(resource)) => Ok(Slot { tag, resource }),
+            _ => Err(Corrupt),
+        }
+    }
+}
+
+/// The hash of a path: eight bytes at a time multiplied into the state, then mixed.
+#[must_use]
+pub fn hash(path: &str) -> u64 {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15; // 2^64 divided by the golden ratio
+    let mut state = path.len() as u64 ^ MULTIPLIER;
+    let mut eights = path.as_bytes().chunks_exact(8);
+    for eight in &mut eights {
+        let word = eight.try_into().map_or(0, u64::from_le_bytes);
+        state = (state ^ word).wrapping_mul(MULTIPLIER);
+        state ^= state >> 32;
+    }
+    for byte in eights.remainder() {
+        state = (state ^ u64::from(*byte)).wrapping_mul(MULTIPLIER);
+    }
+    state ^= state >> 29;
+    state = state.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    state ^ (state >> 32)
+}
+
+/// Splits a hash into the first slot to look at and the tag to look for.
+#[must_use]
+pub(crate) fn slot_and_tag(hash: u64, slots: u32) -> (u32, u32) {
+    let [low, high] = [hash & u64::from(u32::MAX), hash >> 32];
+    // Both halves fit by construction.
+    let low = u32::try_from(low).unwrap_or(0);
+    let tag = u32::try_from(high).unwrap_or(0);
+    (low & slots.wrapping_sub(1), tag)
+}
+
+/// Takes numbers off the front of a slice.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn array<const BYTES: usize>(&mut self) -> Option<[u8; BYTES]> {
+        let (array, rest) = self.0.split_first_chunk::<BYTES>()?;
+        self.0 = rest;
+        Some(*array)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn digest(&mut self) -> Option<Digest> {
+        self.array().map(Digest)
+    }
+
+    fn text(&mut self) -> Option<Text> {
+        Some(Text {
+            offset: self.u32()?,
+            bytes: self.u16()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::hash;
+
+    #[test]
+    fn hashes_of_similar_paths_spread() {
+        let hashes: HashSet<u32> = (0..10_000)
+            .map(|n| (hash(&format!("/book/page-{n}.html")) & 0xffff) as u32)
+            .collect();
+        // 10,000 balls into 65,536 bins hit 9,276 of them on average.
+        assert!(
+            hashes.len() > 9_100,
+            "{} of 10,000 are different",
+            hashes.len()
+        );
+    }
+}

@@ -1,0 +1,334 @@
+//! Reads a packed site where it lies: nothing is parsed ahead, copied or allocated.
+
+use crate::coding::ContentCoding;
+use crate::digest::Digest;
+use crate::error::{Corrupt, OpenError};
+use crate::format::{
+    Header, NONE, REPRESENTATION_BYTES, RESOURCE_BYTES, RecordKind, RepresentationRecord,
+    ResourceRecord, SLOT_BYTES, Slot, Span, Text, hash, slot_and_tag,
+};
+use crate::path::SitePath;
+
+/// An opened packed site.
+#[derive(Clone, Debug)]
+pub struct Site<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) header: Header,
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry<'a> {
+    /// Something to send.
+    Resource(Resource<'a>),
+    /// Another place.
+    Redirect(Redirect<'a>),
+}
+
+/// A resource: a path, a media type, and one representation or several.
+#[derive(Clone, Copy, Debug)]
+pub struct Resource<'a> {
+    /// The canonical path.
+    pub path: &'a str,
+    /// The media type, as in `Content-Type`.
+    pub media_type: &'a str,
+    site: &'a [u8],
+    records: &'a [u8],
+    strings: &'a [u8],
+}
+
+/// A redirect.
+#[derive(Clone, Copy, Debug)]
+pub struct Redirect<'a> {
+    /// The path that is redirected.
+    pub path: &'a str,
+    /// Where to: a percent-encoded path, without a query.
+    pub location: &'a str,
+    /// The status code.
+    pub status: u16,
+}
+
+/// Bytes, and everything that is true of just these bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Representation<'a> {
+    /// How the content is coded.
+    pub coding: ContentCoding,
+    /// The bytes to send.
+    pub content: &'a [u8],
+    /// Where they begin, in bytes from the start of the packed site.
+    pub offset: u64,
+    /// SHA-256 of the content.
+    pub digest: Digest,
+    /// The prepared field lines.
+    pub fields: FieldParts<'a>,
+}
+
+/// The prepared field lines of a representation, each ended by CRLF, in the groups in which
+/// answers need them. A 200 sends them all; a 304 only `etag` and `cache`.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldParts<'a> {
+    /// `Content-Length`.
+    pub length: &'a [u8],
+    /// `ETag`.
+    pub etag: &'a [u8],
+    /// `Content-Type`, and `Content-Encoding` where it is coded.
+    pub content: &'a [u8],
+    /// `Accept-Ranges`, and `Last-Modified` where the site has a time.
+    pub about: &'a [u8],
+    /// `Vary` where it was negotiated, and `Cache-Control`.
+    pub cache: &'a [u8],
+    /// What tells the browser how careful to be.
+    pub security: &'a [u8],
+}
+
+impl<'a> FieldParts<'a> {
+    /// The entity-tag, in its quotes.
+    #[must_use]
+    pub fn entity_tag(&self) -> &'a [u8] {
+        self.etag
+            .strip_prefix(b"ETag: ")
+            .unwrap_or_default()
+            .trim_ascii_end()
+    }
+}
+
+impl<'a> Site<'a> {
+    /// Opens a packed site: checks magic, version, length and the header's digest. O(1).
+    ///
+    /// # Errors
+    /// When `bytes` are not a whole packed site of this version.
+    pub fn open(bytes: &'a [u8]) -> Result<Site<'a>, OpenError> {
+        Ok(Site {
+            bytes,
+            header: Header::decode(bytes)?,
+        })
+    }
+
+    /// What stands at `path`.
+    ///
+    /// # Errors
+    /// When the part of the index that was needed is damaged.
+    pub fn find(&self, path: &SitePath<'_>) -> Result<Option<Entry<'a>>, Corrupt> {
+        let slots = self.header.slots_span().of(self.bytes).ok_or(Corrupt)?;
+        let (mut at, tag) = slot_and_tag(hash(path.as_str()), self.header.slots);
+        for _ in 0..=self.header.longest_probe {
+            let slot = Slot::decode(nth(slots, at, SLOT_BYTES)?)?;
+            if slot.resource == NONE {
+                return Ok(None);
+            }
+            if slot.tag == tag {
+                let entry = self.entry(slot.resource)?;
+                if entry.path() == path.as_str() {
+                    return Ok(Some(entry));
+                }
+            }
+            at = at.wrapping_add(1) & self.header.slots.wrapping_sub(1);
+        }
+        Ok(None)
+    }
+
+    /// The page that a 404 shows, if the site has one.
+    ///
+    /// # Errors
+    /// When the index is damaged.
+    pub fn not_found(&self) -> Result<Option<Resource<'a>>, Corrupt> {
+        match self.header.not_found {
+            NONE => Ok(None),
+            index => match self.entry(index)? {
+                Entry::Resource(resource) => Ok(Some(resource)),
+                Entry::Redirect(_) => Err(Corrupt),
+            },
+        }
+    }
+
+    /// Everything in the site, sorted by path.
+    pub fn entries(&self) -> impl Iterator<Item = Result<Entry<'a>, Corrupt>> + '_ {
+        (0..self.header.resources).map(|index| self.entry(index))
+    }
+
+    /// How many paths the site answers for, redirects included.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.header.resources
+    }
+
+    /// Whether there is nothing in the site.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.header.resources == 0
+    }
+
+    /// The length of the packed site in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.header.total_bytes
+    }
+
+    /// The digest of everything behind the header: the name of this data set.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.header.digest
+    }
+
+    /// The time of the data set in seconds since 1970, if it states one.
+    #[must_use]
+    pub fn modified(&self) -> Option<u64> {
+        self.header.modified
+    }
+
+    pub(crate) fn resource_record(&self, index: u32) -> Result<&'a [u8], Corrupt> {
+        let records = self.header.resources_span().of(self.bytes).ok_or(Corrupt)?;
+        nth(records, index, RESOURCE_BYTES)
+    }
+
+    pub(crate) fn strings(&self) -> Result<&'a [u8], Corrupt> {
+        self.header.strings_span().of(self.bytes).ok_or(Corrupt)
+    }
+
+    pub(crate) fn entry(&self, index: u32) -> Result<Entry<'a>, Corrupt> {
+        let record = ResourceRecord::decode(self.resource_record(index)?)?;
+        let strings = self.strings()?;
+        let path = text(strings, record.path)?;
+        match record.kind {
+            RecordKind::Resource {
+                media_type,
+                first_representation,
+                representations,
+            } => {
+                let all = self
+                    .header
+                    .representations_span()
+                    .of(self.bytes)
+                    .ok_or(Corrupt)?;
+                let offset = u64::from(first_representation) * REPRESENTATION_BYTES as u64;
+                let bytes = u64::from(representations) * REPRESENTATION_BYTES as u64;
+                let records = Span { offset, bytes }.of(all).ok_or(Corrupt)?;
+                let media_type = text(strings, media_type)?;
+                let site = self.bytes;
+                Ok(Entry::Resource(Resource {
+                    path,
+                    media_type,
+                    site,
+                    records,
+                    strings,
+                }))
+            }
+            RecordKind::Redirect { location, status } => {
+                let location = text(strings, location)?;
+                Ok(Entry::Redirect(Redirect {
+                    path,
+                    location,
+                    status,
+                }))
+            }
+        }
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// The path that leads here.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        match self {
+            Entry::Resource(resource) => resource.path,
+            Entry::Redirect(redirect) => redirect.path,
+        }
+    }
+}
+
+impl<'a> Resource<'a> {
+    /// The representations, the shortest content first; one of them is the identity.
+    pub fn representations(
+        &self,
+    ) -> impl ExactSizeIterator<Item = Result<Representation<'a>, Corrupt>> + use<'a> {
+        let Resource { site, strings, .. } = *self;
+        self.records
+            .chunks_exact(REPRESENTATION_BYTES)
+            .map(move |record| representation(site, strings, record))
+    }
+
+    /// Whether there is a choice of representations, so that answers vary by request.
+    #[must_use]
+    pub fn is_negotiated(&self) -> bool {
+        self.records.len() > REPRESENTATION_BYTES
+    }
+
+    /// The representation under one coding.
+    ///
+    /// # Errors
+    /// When the index is damaged.
+    pub fn under(&self, coding: ContentCoding) -> Result<Option<Representation<'a>>, Corrupt> {
+        self.representations()
+            .find(|found| found.as_ref().map_or(true, |found| found.coding == coding))
+            .transpose()
+    }
+
+    /// The content as the author wrote it.
+    ///
+    /// # Errors
+    /// When the index is damaged.
+    pub fn identity(&self) -> Result<Representation<'a>, Corrupt> {
+        self.under(ContentCoding::Identity)?.ok_or(Corrupt)
+    }
+}
+
+fn representation<'a>(
+    site: &'a [u8],
+    strings: &'a [u8],
+    record: &'a [u8],
+) -> Result<Representation<'a>, Corrupt> {
+    let record = RepresentationRecord::decode(record)?;
+    let content = record.content.of(site).ok_or(Corrupt)?;
+    let [length, etag] = parts(strings, record.own_offset, record.own)?;
+    let [described, about, cache, security] = parts(strings, record.shared_offset, record.shared)?;
+    Ok(Representation {
+        coding: record.coding,
+        content,
+        offset: record.content.offset,
+        digest: record.digest,
+        fields: FieldParts {
+            length,
+            etag,
+            content: described,
+            about,
+            cache,
+            security,
+        },
+    })
+}
+
+/// Cuts a string into its parts.
+fn parts<const COUNT: usize>(
+    strings: &[u8],
+    offset: u32,
+    lengths: [u16; COUNT],
+) -> Result<[&[u8]; COUNT], Corrupt> {
+    let start = usize::try_from(offset).map_err(|_| Corrupt)?;
+    let mut rest = strings.get(start..).ok_or(Corrupt)?;
+    let mut parts = [&[][..]; COUNT];
+    for (part, length) in parts.iter_mut().zip(lengths) {
+        let (head, tail) = rest.split_at_checked(usize::from(length)).ok_or(Corrupt)?;
+        *part = head;
+        rest = tail;
+    }
+    Ok(parts)
+}
+
+fn text(strings: &[u8], text: Text) -> Result<&str, Corrupt> {
+    let span = Span {
+        offset: u64::from(text.offset),
+        bytes: u64::from(text.bytes),
+    };
+    let bytes = span.of(strings).ok_or(Corrupt)?;
+    std::str::from_utf8(bytes).map_err(|_| Corrupt)
+}
+
+fn nth(records: &[u8], index: u32, bytes: usize) -> Result<&[u8], Corrupt> {
+    let offset = u64::from(index) * bytes as u64;
+    Span {
+        offset,
+        bytes: bytes as u64,
+    }
+    .of(records)
+    .ok_or(Corrupt)
+}
