@@ -1,0 +1,45 @@
+//! `chapbook serve`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::site;
+use crate::cli::{Failure, ServeOptions};
+use crate::limits::TINY_SOCKET_SECONDS_MAX;
+use crate::log::AccessLog;
+use crate::origin::Origin;
+use crate::server::{self, Context, on_signals};
+
+pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
+    let site = site()?;
+    let listening = format!("failed to listen on `{}`", options.listen);
+    let unusable = |error| Failure::unusable(format!("{listening}: {error}"));
+    let bound = options
+        .listen
+        .bind(Duration::from_secs(TINY_SOCKET_SECONDS_MAX))
+        .map_err(unusable)?;
+    let address = bound.address().map_err(unusable)?;
+
+    let access_log = if options.access_log {
+        AccessLog::to(Box::new(std::io::stdout()))
+    } else {
+        AccessLog::off()
+    };
+    let started = format!(
+        "chapbook {}: serving {} paths of site {} on {} by {}",
+        env!("CARGO_PKG_VERSION"),
+        site.len(),
+        site.digest().hex().get(..12).unwrap_or_default(),
+        address.local_url(),
+        options.engine.name()
+    );
+    let context = Arc::new(Context::new(Origin::new(site), access_log));
+    let failed = |error| Failure::failed(format!("failed to start: {error}"));
+    on_signals(context.clone()).map_err(failed)?;
+    context.access_log.keep_flushed().map_err(failed)?;
+    eprintln!("{started}");
+    server::serve(options.engine, bound, &context).map_err(failed)?;
+    context.access_log.flush();
+    eprintln!("chapbook: {}", context.statistics);
+    Ok(())
+}

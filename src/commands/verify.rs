@@ -1,0 +1,26 @@
+//! `chapbook verify`: every byte of the site against its digest.
+
+use super::{human, print, site};
+use crate::cli::Failure;
+
+pub(super) fn run() -> Result<(), Failure> {
+    let site = site()?;
+    let faults = site.verify();
+    for fault in &faults {
+        eprintln!("chapbook: {fault}");
+    }
+    match faults.len() {
+        0 => print(
+            format!(
+                "{} paths, {}, sha256 {}: as packed\n",
+                site.len(),
+                human(site.bytes()),
+                site.digest()
+            )
+            .as_bytes(),
+        ),
+        count => Err(Failure::failed(format!(
+            "the site is damaged: {count} faults"
+        ))),
+    }
+}

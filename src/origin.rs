@@ -1,0 +1,230 @@
+//! The origin server: every branch of a request, from its target to its answer. Pure: a request
+//! and a time go in, a response that borrows from the packed site comes out.
+
+use sitepack::{Corrupt, Entry, Representation, Resource, Site};
+
+use crate::http::framing::framing;
+use crate::http::method::Method;
+use crate::http::negotiate::AcceptEncoding;
+use crate::http::precondition::{Outcome, Validators, evaluate, range_applies};
+use crate::http::range::{self, Ranges};
+use crate::http::target::{Target, push_query};
+use crate::http::{host, status::Status};
+use crate::limits::{FIELD_LINES_MAX, FIELD_SECTION_BYTES_MAX, TARGET_BYTES_MAX};
+use crate::pages;
+use crate::request::{Fields, Request};
+use crate::response::{Reason, Response};
+
+/// An origin server for one packed site.
+#[derive(Clone, Debug)]
+pub struct Origin<'s> {
+    site: Site<'s>,
+}
+
+impl<'s> Origin<'s> {
+    /// An origin for an opened site.
+    #[must_use]
+    pub fn new(site: Site<'s>) -> Origin<'s> {
+        Origin { site }
+    }
+
+    /// The site.
+    #[must_use]
+    pub fn site(&self) -> &Site<'s> {
+        &self.site
+    }
+
+    /// Answers a request; `now` in seconds since 1970.
+    #[must_use]
+    pub fn respond(&self, request: &Request<'_>, now: u64) -> Response<'s> {
+        let response = self
+            .answer(request, now)
+            .unwrap_or_else(|reason| self.refuse(reason, request));
+        if request.method == b"HEAD" {
+            response.without_content()
+        } else {
+            response
+        }
+    }
+
+    fn answer(&self, request: &Request<'_>, now: u64) -> Result<Response<'s>, Reason> {
+        within_limits(request)?;
+        if request.version.major != 1 {
+            return Err(Reason::VersionUnsupported);
+        }
+        let method = Method::parse(request.method)?;
+        host::check(request)?;
+        framing(request)?;
+        let target = Target::parse(method, request.method, request.target)?;
+        // § 10.1.1: an expectation that cannot be met may be refused.
+        let unknown = |value: &[u8]| !value.eq_ignore_ascii_case(b"100-continue");
+        if request.fields.lines("expect").any(unknown) {
+            return Err(Reason::ExpectationUnknown);
+        }
+        let (path, query, moved) = match (method, target) {
+            (Method::NotAllowed, _) => return Err(Reason::MethodNotAllowed),
+            (_, Target::Authority) => return Err(Reason::TargetMalformed),
+            (_, Target::Asterisk) => return Ok(Response::text(Reason::Options, "")),
+            (_, Target::Resource { path, query, moved }) => (path, query, moved),
+        };
+        let found = match pages::find(&path) {
+            Some(page) => return Ok(page),
+            None => self.site.find(&path)?.ok_or(Reason::NotFound)?,
+        };
+        match (found, method) {
+            _ if moved => Ok(redirect(
+                Reason::MadeCanonical,
+                None,
+                &path.encoded(),
+                query,
+            )),
+            (Entry::Redirect(to), _) => Ok(redirect(
+                Reason::Redirected,
+                Some(to.status),
+                to.location,
+                query,
+            )),
+            (Entry::Resource(_), Method::Options) => Ok(Response::text(Reason::Options, "")),
+            (Entry::Resource(resource), _) => self.represent(&resource, request, method, now),
+        }
+    }
+
+    /// Selects a representation, evaluates the preconditions, then the range: RFC 9110 §13.2.2.
+    fn represent(
+        &self,
+        resource: &Resource<'s>,
+        request: &Request<'_>,
+        method: Method,
+        now: u64,
+    ) -> Result<Response<'s>, Reason> {
+        let selected = select(resource, request.fields)?.ok_or(Reason::NotAcceptable)?;
+        let entity_tag = selected.fields.entity_tag();
+        let validators = Validators {
+            entity_tag,
+            modified: self.site.modified(),
+        };
+        match evaluate(request.fields, validators, now) {
+            Outcome::Proceed => {}
+            Outcome::NotModified(reason) => {
+                return Ok(Response::not_modified(reason, &selected));
+            }
+            Outcome::Failed(reason) => return Err(reason),
+        }
+        let ranges = match method {
+            // § 14.2: Range is defined for GET alone.
+            Method::Get => ranges(request.fields, &selected, validators, now),
+            Method::Head | Method::Options | Method::NotAllowed => Ranges::Ignored,
+        };
+        let brief = request.fields.has("if-range");
+        Ok(match ranges {
+            Ranges::Ignored => Response::whole(&selected),
+            Ranges::Parts(parts) => match *parts {
+                [part] => Response::part(&selected, part, brief),
+                ref parts => Response::parts(&selected, parts, resource.media_type, brief),
+            },
+            Ranges::Unsatisfiable => {
+                let mut response = Response::refusal(Reason::RangeUnsatisfiable);
+                let length = selected.content.len();
+                response.push("Content-Range", &format!("bytes */{length}"));
+                response
+            }
+        })
+    }
+
+    /// A refusal. What is missing gets the site's own page, if it has one and it is acceptable.
+    fn refuse(&self, reason: Reason, request: &Request<'_>) -> Response<'s> {
+        if reason == Reason::NotFound
+            && let Ok(Some(page)) = self.site.not_found()
+            && let Ok(Some(selected)) = select(&page, request.fields)
+        {
+            return Response::not_found(&selected);
+        }
+        Response::refusal(reason)
+    }
+}
+
+/// The representation that the client likes best; of equals the shortest. None if the client
+/// excludes them all.
+fn select<'s>(
+    resource: &Resource<'s>,
+    fields: Fields<'_>,
+) -> Result<Option<Representation<'s>>, Corrupt> {
+    let accepted = AcceptEncoding::parse(fields.lines("accept-encoding"));
+    let mut best: Option<(u16, Representation<'s>)> = None;
+    for representation in resource.representations() {
+        let representation = representation?;
+        let Some(preference) = accepted.preference(representation.coding) else {
+            continue;
+        };
+        if best.as_ref().is_none_or(|(better, _)| preference > *better) {
+            best = Some((preference, representation));
+        }
+    }
+    Ok(best.map(|(_, representation)| representation))
+}
+
+fn ranges(
+    fields: Fields<'_>,
+    selected: &Representation<'_>,
+    validators: Validators<'_>,
+    now: u64,
+) -> Ranges {
+    let mut lines = fields.lines("range");
+    match (lines.next(), lines.next()) {
+        (Some(value), None) if range_applies(fields, validators, now) => {
+            range::parse(value, selected.content.len() as u64)
+        }
+        _ => Ranges::Ignored,
+    }
+}
+
+fn redirect<'s>(
+    reason: Reason,
+    status: Option<u16>,
+    location: &str,
+    query: Option<&[u8]>,
+) -> Response<'s> {
+    let mut response = Response::refusal(reason);
+    response.status = status.and_then(redirect_status).unwrap_or(response.status);
+    response.push_with("Location", |line| {
+        line.extend_from_slice(location.as_bytes());
+        if let Some(query) = query {
+            push_query(line, query);
+        }
+    });
+    response
+}
+
+fn redirect_status(code: u16) -> Option<Status> {
+    [
+        Status::MovedPermanently,
+        Status::Found,
+        Status::SeeOther,
+        Status::TemporaryRedirect,
+        Status::PermanentRedirect,
+    ]
+    .into_iter()
+    .find(|status| status.code() == code)
+}
+
+/// An engine may stop reading sooner; here the bounds hold for every engine.
+fn within_limits(request: &Request<'_>) -> Result<(), Reason> {
+    if request.target.len() > TARGET_BYTES_MAX {
+        return Err(Reason::TargetTooLong);
+    }
+    let lines = request.fields.0;
+    let bytes: usize = lines
+        .iter()
+        .map(|field| field.name.len() + field.value.len() + 4)
+        .sum();
+    if lines.len() > FIELD_LINES_MAX || bytes > FIELD_SECTION_BYTES_MAX {
+        return Err(Reason::FieldsTooLarge);
+    }
+    Ok(())
+}
+
+impl From<Corrupt> for Reason {
+    fn from(_: Corrupt) -> Reason {
+        Reason::SiteCorrupt
+    }
+}
