@@ -56,7 +56,9 @@ fn compile() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let file = PathBuf::from(env::var("OUT_DIR")?).join("site.packed");
-    fs::write(&file, compiled.bytes)?;
+    fs::write(&file, &compiled.bytes)?;
+    let digest = sitepack::Digest::of(&compiled.bytes);
+    println!("cargo::rustc-env=CHAPBOOK_PACKED_SITE_DIGEST={digest}");
     let file = file.to_str().ok_or("OUT_DIR is not UTF-8")?;
     println!("cargo::rustc-env=CHAPBOOK_PACKED_SITE={file}");
     // Inside the quotes of the assembler, two characters need a backslash.

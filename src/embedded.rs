@@ -28,6 +28,8 @@ mod included {
         ".globl chapbook_packed_site_start",
         ".hidden chapbook_packed_site_start",
         "chapbook_packed_site_start:",
+        // Incremental compilation keeps what looks unchanged, and would keep the old site.
+        concat!("/* ", env!("CHAPBOOK_PACKED_SITE_DIGEST"), " */"),
         concat!(".incbin \"", env!("CHAPBOOK_PACKED_SITE_QUOTED"), "\""),
         ".globl chapbook_packed_site_end",
         ".hidden chapbook_packed_site_end",

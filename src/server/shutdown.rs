@@ -10,6 +10,7 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub struct Shutdown {
     begun: AtomicBool,
+    complete: AtomicBool,
     lock: Mutex<()>,
     changed: Condvar,
 }
@@ -25,6 +26,16 @@ impl Shutdown {
     pub fn begin(&self) {
         self.begun.store(true, Ordering::Release);
         self.changed.notify_all();
+    }
+
+    /// Says that nothing more will be answered: threads that wait for requests may end.
+    pub(crate) fn complete(&self) {
+        self.complete.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing more will be answered.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
     }
 
     /// Waits until it has begun, at most so long. Whether it has.

@@ -79,6 +79,7 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
     if !context.drain() {
         eprintln!("chapbook: not everything was answered in time");
     }
+    context.shutdown.complete();
     Ok(())
 }
 
@@ -124,7 +125,8 @@ fn restart(bound: &Bound, accepting: &Arc<Accepting>, context: &Arc<Context>) {
 /// Answers for the connections of a server that no longer accepts, until they are quiet.
 fn keep_retired(server: &tiny_http::Server, context: &Context) {
     let mut last = Instant::now();
-    while last.elapsed() < Duration::from_secs(TINY_RETIRED_SECONDS_MAX) {
+    let quiet_max = Duration::from_secs(TINY_RETIRED_SECONDS_MAX);
+    while last.elapsed() < quiet_max && !context.shutdown.is_complete() {
         if let Ok(Some(request)) = server.recv_timeout(POLL) {
             answer(request, context);
             last = Instant::now();
@@ -133,7 +135,7 @@ fn keep_retired(server: &tiny_http::Server, context: &Context) {
 }
 
 fn work(accepting: &Accepting, context: &Context) {
-    loop {
+    while !context.shutdown.is_complete() {
         match accepting.current().recv_timeout(POLL) {
             Ok(Some(request)) => answer(request, context),
             Ok(None) => {}
@@ -159,9 +161,10 @@ fn accept_failed(error: &io::Error, accepting: &Accepting, context: &Context) {
 /// descriptors or threads. A panic in `client.rs` is one of a connection, and costs only that.
 fn watch_panics(accepting: &Arc<Accepting>) {
     let accepting = accepting.clone();
+    let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
+        previous(info);
         let file = info.location().map_or("", |location| location.file());
-        eprintln!("chapbook: a connection or the accepting of connections failed: {info}");
         if !file.ends_with("client.rs") {
             accepting.ended.store(true, Ordering::Release);
         }

@@ -1,1 +1,33 @@
-fn main() {}
+//! The one integration binary.
+//!
+//! `exchange` runs a request against the pure core and against every engine over a socket, and
+//! wants the same answer from all. `transcripts` does so with files. `wire` speaks raw bytes.
+//! `tidy` checks the rules that the code has given itself.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod command_line;
+mod compiler;
+mod conditionals;
+mod exchange;
+mod methods;
+mod negotiation;
+mod packed_site;
+mod ranges;
+mod rebuild;
+mod reproducible;
+//mod seeds;
+mod server;
+mod shutdown;
+mod site;
+mod sites;
+mod targets;
+//mod tidy;
+mod transcripts;
+mod wire;

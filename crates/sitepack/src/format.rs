@@ -11,7 +11,8 @@
 //! ```
 //!
 //! The slot of a path is found by its [`hash`]. Nobody but the author of a site chooses the
-//! paths in it, so there is nothing to flood; the longest probe is recorded and bounds each look-up.
+//! paths in it, so there is nothing to flood; the longest probe is recorded and bounds each
+//! look-up.
 
 use crate::coding::ContentCoding;
 use crate::digest::Digest;

@@ -228,7 +228,8 @@ mod tests {
     #[test]
     fn front_matter_is_read() {
         let poem = parse(
-            "---\ntitle: On: Colons\nauthor: A. N. Other\nyear: 1890\n\ndate: 2026-11-22\n---\n\none\n",
+            "---\ntitle: On: Colons\nauthor: A. N. Other\nyear: 1890\n\n\
+             date: 2026-11-22\n---\n\none\n",
         );
         assert_eq!(poem.title, "On: Colons");
         assert_eq!(poem.byline(), "A. N. Other, 1890");

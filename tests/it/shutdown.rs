@@ -1,0 +1,100 @@
+//! How serving ends.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::exchange::Answer;
+use crate::server::{ENGINES, PATIENCE, TestServer};
+use crate::sites;
+
+#[test]
+fn a_download_that_has_begun_completes() {
+    for engine in ENGINES {
+        let mut server = TestServer::start(engine, sites::files());
+        let mut stream = server.connect();
+        stream
+            .write_all(b"GET /large.png HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        let mut bytes = vec![0; 4096];
+        stream.read_exact(&mut bytes).unwrap();
+        let address = server.address;
+        let stopping = std::thread::spawn(move || server.stop());
+        // The listener closes while the download waits.
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect_timeout(&address, PATIENCE).is_ok() {
+            assert!(Instant::now() < deadline, "{} still accepts", engine.name());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!stopping.is_finished(), "{} did not wait", engine.name());
+        // The connection ends with the process; here only the answer's length tells its end.
+        let mut rest = vec![0; sites::LARGE_BYTES];
+        let mut filled = 0;
+        while bytes.len() + filled < sites::LARGE_BYTES + 200 {
+            let read = stream.read(&mut rest[filled..]).unwrap();
+            filled += read;
+            let text = String::from_utf8_lossy(&bytes[..1024]).into_owned();
+            let head = text.find("\r\n\r\n").unwrap() + 4;
+            if read == 0 || bytes.len() + filled == head + sites::LARGE_BYTES {
+                break;
+            }
+        }
+        bytes.extend_from_slice(&rest[..filled]);
+        let answer = Answer::parse(&bytes, "GET");
+        assert!(answer.content == sites::large());
+        stopping.join().unwrap();
+    }
+}
+
+#[test]
+fn an_idle_server_ends_at_once() {
+    for engine in ENGINES {
+        let mut server = TestServer::start(engine, sites::poems());
+        let _idle = server.connect();
+        let started = Instant::now();
+        server.stop();
+        assert!(
+            started.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            started.elapsed()
+        );
+    }
+}
+
+#[test]
+fn a_server_that_ends_says_close() {
+    for engine in ENGINES {
+        let server = TestServer::start(engine, sites::files());
+        let mut stream = server.connect();
+        stream
+            .write_all(b"GET /eleven.txt HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        let mut first = [0; 15];
+        stream.read_exact(&mut first).unwrap();
+        server.context.shutdown.begin();
+        stream
+            .write_all(b"GET /eleven.txt HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        let mut both = first.to_vec();
+        let mut chunk = [0; 4096];
+        // Until the second answer is there, or the connection ended before it was asked for.
+        while both
+            .windows(11)
+            .filter(|window| *window == b"0123456789a")
+            .count()
+            < 2
+        {
+            match stream.read(&mut chunk) {
+                Ok(0) | Err(_) => break,
+                Ok(read) => both.extend_from_slice(&chunk[..read]),
+            }
+        }
+        let (_, second) = Answer::take(&both, "GET");
+        if !second.is_empty() {
+            assert_eq!(
+                Answer::parse(second, "GET").field("Connection"),
+                Some("close")
+            );
+        }
+    }
+}
