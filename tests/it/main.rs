@@ -12,6 +12,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod benchmarks;
 mod command_line;
 mod compiler;
 mod conditionals;
@@ -28,6 +29,6 @@ mod shutdown;
 mod site;
 mod sites;
 mod targets;
-//mod tidy;
+mod tidy;
 mod transcripts;
 mod wire;

@@ -47,8 +47,9 @@ impl TestServer {
     /// The server that this thread, and so this test, has for an engine and a site.
     pub(crate) fn shared(engine: Engine, site: fn() -> Site<'static>) -> Rc<TestServer> {
         type Key = (&'static str, u64);
+        type Entry = (Key, Rc<TestServer>);
         thread_local! {
-            static SERVERS: RefCell<Vec<(Key, Rc<TestServer>)>> = const { RefCell::new(Vec::new()) };
+            static SERVERS: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
         }
         let key = (engine.name(), site().bytes());
         SERVERS.with_borrow_mut(|servers| {

@@ -1,0 +1,441 @@
+//! The rules that the code has given itself, checked.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chapbook::origin::Origin;
+use chapbook::request::{Field, Fields, Request, Version};
+use chapbook::response::Reason;
+
+use crate::exchange::NOW;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// Every file below `directory` with this ending, relative to the root, sorted.
+fn files(directory: &str, ending: &str) -> Vec<String> {
+    fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in directory.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found)
+            } else {
+                found.push(path)
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(directory), &mut found);
+    let mut names: Vec<String> = found
+        .iter()
+        .map(|path| {
+            path.strip_prefix(root())
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
+        .filter(|name| name.ends_with(ending))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "nothing in {directory}");
+    names
+}
+
+/// All Rust of the product and its tests.
+fn rust() -> Vec<String> {
+    let rooms = [
+        "src",
+        "crates/sitepack/src",
+        "tests",
+        "xtask/src",
+        "benches",
+    ];
+    let mut all: Vec<String> = rooms.iter().flat_map(|room| files(room, ".rs")).collect();
+    all.push("build.rs".to_owned());
+    all.extend(files("fuzz/bodies", ".rs"));
+    all.extend(files("fuzz/fuzz_targets", ".rs"));
+    all
+}
+
+/// A file's code: without comments, and without the tests at its bottom.
+fn code(path: &str) -> String {
+    let text = read(path);
+    let product = text.split("\n#[cfg(test)]").next().unwrap_or_default();
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    product
+        .lines()
+        .filter(is_code)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// No file below the rooms holds any of the words, save the exceptions.
+fn absent(rooms: &[&str], words: &[&str], exceptions: &[&str]) {
+    for room in rooms {
+        let found = if room.ends_with(".rs") {
+            vec![(*room).to_owned()]
+        } else {
+            files(room, ".rs")
+        };
+        for file in found
+            .into_iter()
+            .filter(|file| !exceptions.contains(&&**file))
+        {
+            let code = code(&file);
+            for word in words {
+                assert!(!code.contains(word), "{file} holds `{word}`");
+            }
+        }
+    }
+}
+
+const CORE: [&str; 5] = [
+    "src/origin.rs",
+    "src/request.rs",
+    "src/response.rs",
+    "src/http",
+    "src/pages",
+];
+
+#[test]
+fn imports_only_point_downward() {
+    absent(
+        &["src/http", "src/request.rs"],
+        &[
+            "crate::origin",
+            "crate::pages",
+            "crate::server",
+            "crate::log",
+            "crate::cli",
+            "crate::commands",
+            "crate::embedded",
+        ],
+        &[],
+    );
+    absent(
+        &CORE,
+        &[
+            "crate::server",
+            "crate::log",
+            "crate::cli",
+            "crate::commands",
+            "crate::embedded",
+        ],
+        &[],
+    );
+    absent(
+        &["src/server", "src/log"],
+        &["crate::cli", "crate::commands"],
+        &[],
+    );
+    absent(&["src"], &["sitepack::compiler"], &[]);
+    let reader = [
+        "coding.rs",
+        "date.rs",
+        "digest.rs",
+        "error.rs",
+        "path.rs",
+        "reader.rs",
+        "verify.rs",
+    ];
+    let reader = reader.map(|name| format!("crates/sitepack/src/{name}"));
+    let reader: Vec<&str> = reader.iter().map(String::as_str).collect();
+    absent(&reader, &["crate::compiler"], &[]);
+}
+
+#[test]
+fn only_the_engine_names_tiny_http() {
+    absent(&["src"], &["tiny_http::"], &["src/server/tiny.rs"]);
+}
+
+#[test]
+fn the_core_has_no_sockets_no_clock_and_no_files() {
+    absent(
+        &CORE,
+        &[
+            "TcpStream",
+            "TcpListener",
+            "UdpSocket",
+            "UnixStream",
+            "socket2",
+        ],
+        &[],
+    );
+    let clock = ["SystemTime", "Instant"];
+    absent(&CORE, &clock, &[]);
+    absent(&["crates/sitepack/src"], &clock, &[]);
+    absent(
+        &["crates/sitepack/src"],
+        &["modified()", "mtime"],
+        &[
+            "crates/sitepack/src/reader.rs",
+            "crates/sitepack/src/compiler/encode.rs",
+        ],
+    );
+    absent(
+        &["src"],
+        &["std::fs", "fs::", "File::"],
+        &["src/commands/extract.rs", "src/server/address.rs"],
+    );
+}
+
+#[test]
+fn unsafe_stands_in_one_file() {
+    absent(
+        &["src", "crates/sitepack/src", "xtask/src"],
+        &["unsafe "],
+        &["src/embedded.rs"],
+    );
+    let embedded = read("src/embedded.rs");
+    assert!(embedded.matches("// SAFETY:").count() >= embedded.matches("unsafe {").count());
+}
+
+/// Answering copies no content: what is sent lies in the packed site itself.
+#[test]
+fn contents_are_sent_from_where_they_lie() {
+    let site = chapbook::embedded::bytes();
+    let inside = site.as_ptr_range();
+    let origin = Origin::new(crate::sites::poems());
+    for entry in crate::sites::poems().entries() {
+        let sitepack::Entry::Resource(resource) = entry.unwrap() else {
+            continue;
+        };
+        for accepted in ["identity", "gzip", "br"] {
+            let fields = [
+                Field {
+                    name: b"Host",
+                    value: b"a",
+                },
+                Field {
+                    name: b"Accept-Encoding",
+                    value: accepted.as_bytes(),
+                },
+            ];
+            let version = Version { major: 1, minor: 1 };
+            let target = resource.path.as_bytes();
+            let request = Request {
+                method: b"GET",
+                target,
+                version,
+                fields: Fields(&fields),
+            };
+            let response = origin.respond(&request, NOW);
+            for slice in response.content.slices().filter(|slice| !slice.is_empty()) {
+                assert!(
+                    inside.contains(&slice.as_ptr()),
+                    "{} is a copy",
+                    resource.path
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_functions_and_files_keep_their_lengths() {
+    for file in rust() {
+        let text = read(&file);
+        let mut function: Option<(usize, usize)> = None;
+        for (number, line) in (1..).zip(text.lines()) {
+            assert!(
+                line.chars().count() <= 100,
+                "{file}:{number} is longer than 100 columns"
+            );
+            let indent = line.len() - line.trim_start().len();
+            let words = line.trim_start();
+            let begins = [
+                "fn ",
+                "pub fn ",
+                "pub(crate) fn ",
+                "pub(super) fn ",
+                "pub const fn ",
+            ];
+            if begins.iter().any(|begin| words.starts_with(begin)) && !words.ends_with(';') {
+                function = Some((indent, number));
+            }
+            if let Some((start, first)) = function.filter(|_| words == "}")
+                && indent == start
+            {
+                assert!(
+                    number - first < 70,
+                    "{file}:{first} is a function of over 70 lines"
+                );
+                function = None;
+            }
+        }
+    }
+    for (file, lines) in [("src/main.rs", 40), ("build.rs", 75)] {
+        assert!(
+            read(file).lines().count() <= lines,
+            "{file} has over {lines} lines"
+        );
+    }
+    for file in files("fuzz/fuzz_targets", ".rs") {
+        assert!(read(&file).lines().count() <= 40, "{file}");
+    }
+}
+
+#[test]
+fn every_file_begins_with_what_it_is() {
+    for file in rust() {
+        if !file.starts_with("fuzz/fuzz_targets") {
+            assert!(read(&file).starts_with("//!"), "{file} has no essay");
+        }
+    }
+}
+
+#[test]
+fn every_limit_names_its_unit_and_its_reason() {
+    let text = read("src/limits.rs");
+    let lines: Vec<&str> = text.lines().collect();
+    let mut limits = 0;
+    for (index, line) in lines.iter().enumerate() {
+        let Some(rest) = line.strip_prefix("pub const ") else {
+            continue;
+        };
+        let name = rest.split(':').next().unwrap();
+        let units = [
+            "BYTES",
+            "SECONDS",
+            "MILLISECONDS",
+            "LINES",
+            "MEMBERS",
+            "PARTS",
+            "WORKERS",
+        ];
+        assert!(
+            units
+                .iter()
+                .any(|unit| name.split('_').any(|word| word == *unit)),
+            "{name}"
+        );
+        assert!(lines[index - 1].starts_with("///"), "{name} has no reason");
+        limits += 1;
+    }
+    assert!(limits > 10);
+}
+
+#[test]
+fn log_document_and_reasons_agree() {
+    let document = read("docs/log.md");
+    let documented: BTreeSet<String> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split('`').next())
+        .map(str::to_owned)
+        .collect();
+    let known: BTreeSet<String> = Reason::ALL
+        .iter()
+        .map(|reason| format!("{reason:?}"))
+        .collect();
+    assert_eq!(documented, known);
+    for reason in Reason::ALL {
+        let row = format!("| `{reason:?}` | {} |", reason.status().code());
+        assert!(document.contains(&row), "docs/log.md lacks {row}");
+    }
+}
+
+/// Each row of docs/http.md ends with tests; they exist, and so do the files.
+#[test]
+fn http_document_names_files_and_tests_that_exist() {
+    let document = read("docs/http.md");
+    let tests: String = rust().iter().map(|file| read(file)).collect();
+    let transcripts = files("tests/it/transcripts", ".http");
+    let mut rows = 0;
+    for row in document
+        .lines()
+        .filter(|line| line.starts_with("| §") || line.starts_with("| 3986"))
+    {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!(cells.len(), 4, "{row}");
+        let quoted = |cell: &str| -> Vec<String> {
+            cell.split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect()
+        };
+        for file in quoted(cells[2]) {
+            let found = ["src", "src/http", "src/server", "crates/sitepack/src", "."]
+                .iter()
+                .any(|room| root().join(room).join(&file).exists());
+            assert!(found, "docs/http.md names {file}");
+        }
+        let named = quoted(cells[3]);
+        assert!(!named.is_empty(), "no test in {row}");
+        for test in named {
+            let exists = tests.contains(&format!("fn {test}()"))
+                || transcripts
+                    .iter()
+                    .any(|file| file.ends_with(&format!("/{test}")));
+            assert!(exists, "docs/http.md names the test {test}");
+        }
+        rows += 1;
+    }
+    assert!(rows > 40, "{rows} rows");
+}
+
+#[test]
+fn the_readme_and_ci_run_the_same_commands() {
+    let (readme, ci) = (read("README.md"), read(".ci/run"));
+    for command in ["cargo run --release", "cargo test --workspace"] {
+        assert!(readme.contains(command), "README.md: {command}");
+    }
+    for command in [
+        "cargo test --workspace",
+        "cargo fmt --all --check",
+        "cargo clippy --workspace --all-targets -- -D warnings",
+    ] {
+        assert!(ci.contains(command), ".ci/run: {command}");
+    }
+}
+
+/// The tree speaks of no machine.
+#[test]
+fn no_path_of_a_machine_is_in_the_tree() {
+    let mut all = rust();
+    all.extend(files("docs", ".md"));
+    for file in ["README.md", "ARCHITECTURE.md", "Cargo.toml", ".ci/run"] {
+        all.push(file.to_owned());
+    }
+    let words = ["/work/", "/root/", "/home/"];
+    for file in all.into_iter().filter(|file| !file.ends_with("tidy.rs")) {
+        let text = read(&file);
+        for word in words {
+            assert!(!text.contains(word), "{file} holds {word}");
+        }
+    }
+}
+
+/// Each dependency says why it is there.
+#[test]
+fn every_dependency_has_its_reason() {
+    for manifest in [
+        "Cargo.toml",
+        "crates/sitepack/Cargo.toml",
+        "xtask/Cargo.toml",
+    ] {
+        let text = read(manifest);
+        let mut section = "";
+        let mut reasoned = false;
+        for line in text.lines() {
+            if line.starts_with('[') {
+                (section, reasoned) = (line, false);
+            } else if line.starts_with('#') {
+                reasoned = true;
+            } else if line.is_empty() {
+                reasoned = false;
+            } else if section.ends_with("dependencies]") && section != "[workspace.dependencies]" {
+                let inherited = line.contains("workspace = true");
+                assert!(reasoned || inherited, "{manifest}: {line}");
+            }
+        }
+    }
+}
