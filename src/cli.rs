@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use lexopt::Arg;
 
-use crate::server::{Address, Engine};
+use crate::limits::{ConnectionLimits, RequestLimits};
+use crate::server::{self, Address, Engine};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,12 @@ pub struct ServeOptions {
     pub engine: Engine,
     /// Whether each request is logged.
     pub access_log: bool,
+    /// How many threads serve, on an engine that lets one choose.
+    pub threads: usize,
+    /// Bounds on requests.
+    pub requests: RequestLimits,
+    /// Bounds on connections, and how to end.
+    pub server: server::Options,
 }
 
 /// Why nothing, or not everything, was done: one line on standard error, and an exit code.
@@ -111,13 +118,16 @@ struct Flag {
     help: &'static str,
 }
 
-const FLAGS: [Flag; 5] = [
+/// Flags of `serve`.
+const SERVE: &[&str] = &["serve"];
+
+const FLAGS: [Flag; 15] = [
     Flag {
         long: "listen",
         short: None,
         value: Some("ADDR"),
         variable: "CHAPBOOK_LISTEN",
-        commands: &["serve"],
+        commands: SERVE,
         help: "where to listen: 8080, :8080, 127.0.0.1:8080, [::1]:8080, unix:/path \
                [default: :8080, or :$PORT]",
     },
@@ -126,7 +136,7 @@ const FLAGS: [Flag; 5] = [
         short: Some('p'),
         value: Some("PORT"),
         variable: "CHAPBOOK_PORT",
-        commands: &["serve"],
+        commands: SERVE,
         help: "the same as --listen",
     },
     Flag {
@@ -134,16 +144,96 @@ const FLAGS: [Flag; 5] = [
         short: None,
         value: Some("ENGINE"),
         variable: "CHAPBOOK_ENGINE",
-        commands: &["serve"],
-        help: "what owns the sockets: tiny_http",
+        commands: SERVE,
+        help: "what owns the sockets: native or tiny_http, as far as they are built in",
     },
     Flag {
         long: "access-log",
         short: None,
         value: Some("on|off"),
         variable: "CHAPBOOK_ACCESS_LOG",
-        commands: &["serve"],
+        commands: SERVE,
         help: "one line a request on standard output [default: on]",
+    },
+    Flag {
+        long: "threads",
+        short: None,
+        value: Some("N"),
+        variable: "CHAPBOOK_THREADS",
+        commands: SERVE,
+        help: "event loops of the native engine [default: the processors it may use]",
+    },
+    Flag {
+        long: "drain-delay",
+        short: None,
+        value: Some("SECONDS"),
+        variable: "CHAPBOOK_DRAIN_DELAY",
+        commands: SERVE,
+        help: "after SIGTERM, accept for so long while /-/ready says no [default: 0]",
+    },
+    Flag {
+        long: "max-connections",
+        short: None,
+        value: Some("N"),
+        variable: "CHAPBOOK_MAX_CONNECTIONS",
+        commands: SERVE,
+        help: "connections at once [default: 16384]",
+    },
+    Flag {
+        long: "max-requests",
+        short: None,
+        value: Some("N"),
+        variable: "CHAPBOOK_MAX_REQUESTS",
+        commands: SERVE,
+        help: "requests on one connection [default: 10000]",
+    },
+    Flag {
+        long: "max-target",
+        short: None,
+        value: Some("BYTES"),
+        variable: "CHAPBOOK_MAX_TARGET",
+        commands: SERVE,
+        help: "length of a request target [default: 8192]",
+    },
+    Flag {
+        long: "max-fields",
+        short: None,
+        value: Some("N"),
+        variable: "CHAPBOOK_MAX_FIELDS",
+        commands: SERVE,
+        help: "lines of a field section [default: 100]",
+    },
+    Flag {
+        long: "max-field-bytes",
+        short: None,
+        value: Some("BYTES"),
+        variable: "CHAPBOOK_MAX_FIELD_BYTES",
+        commands: SERVE,
+        help: "length of a field section [default: 32768]",
+    },
+    Flag {
+        long: "request-timeout",
+        short: None,
+        value: Some("SECONDS"),
+        variable: "CHAPBOOK_REQUEST_TIMEOUT",
+        commands: SERVE,
+        help: "for a whole request to arrive [default: 10]",
+    },
+    Flag {
+        long: "idle-timeout",
+        short: None,
+        value: Some("SECONDS"),
+        variable: "CHAPBOOK_IDLE_TIMEOUT",
+        commands: SERVE,
+        help: "between requests [default: 60]",
+    },
+    Flag {
+        long: "write-timeout",
+        short: None,
+        value: Some("SECONDS"),
+        variable: "CHAPBOOK_WRITE_TIMEOUT",
+        commands: SERVE,
+        help: "for a client to take 4 KiB of an answer [default: 10]",
     },
     Flag {
         long: "json",
@@ -346,10 +436,80 @@ impl Typed {
             },
             None => true,
         };
+        let listen = self.listen(environment)?;
+        let (requests, server) = self.limits(environment)?;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self
+            .number("threads", 1..=1024, environment)?
+            .unwrap_or(processors);
         Ok(ServeOptions {
-            listen: self.listen(environment)?,
+            listen,
             engine,
             access_log,
+            threads,
+            requests,
+            server,
+        })
+    }
+
+    fn limits(
+        &self,
+        environment: &impl Fn(&str) -> Option<OsString>,
+    ) -> Result<(RequestLimits, server::Options), Failure> {
+        const DAY: u64 = 86_400;
+        const MIB: usize = 1 << 20;
+        let number = |long, bounds, default| {
+            Ok::<_, Failure>(self.number(long, bounds, environment)?.unwrap_or(default))
+        };
+        let seconds = |long, least, default| {
+            Ok::<_, Failure>(
+                self.number(long, least..=DAY, environment)?
+                    .unwrap_or(default),
+            )
+        };
+        let requests = RequestLimits::default();
+        let connections = ConnectionLimits::default();
+        let most = self.number("max-requests", 1..=u32::MAX, environment)?;
+        let requests = RequestLimits {
+            target_bytes: number("max-target", 64..=MIB, requests.target_bytes)?,
+            field_section_bytes: number("max-field-bytes", 64..=MIB, requests.field_section_bytes)?,
+            field_lines: number("max-fields", 1..=10_000, requests.field_lines)?,
+        };
+        let connections = ConnectionLimits {
+            connections: number("max-connections", 1..=MIB, connections.connections)?,
+            requests: most.unwrap_or(connections.requests),
+            request_seconds: seconds("request-timeout", 1, connections.request_seconds)?,
+            idle_seconds: seconds("idle-timeout", 1, connections.idle_seconds)?,
+            write_seconds: seconds("write-timeout", 1, connections.write_seconds)?,
+        };
+        let drain_delay_seconds = seconds("drain-delay", 0, 0)?;
+        Ok((
+            requests,
+            server::Options {
+                connections,
+                drain_delay_seconds,
+            },
+        ))
+    }
+
+    /// The number that a flag gives, within bounds.
+    fn number<N>(
+        &self,
+        long: &str,
+        bounds: std::ops::RangeInclusive<N>,
+        environment: &impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Option<N>, Failure>
+    where
+        N: std::str::FromStr + PartialOrd + fmt::Display,
+    {
+        let Some((name, value)) = self.value(long, environment)? else {
+            return Ok(None);
+        };
+        let number = value.parse().ok().filter(|number| bounds.contains(number));
+        number.map(Some).ok_or_else(|| {
+            let (least, most) = (bounds.start(), bounds.end());
+            let message = format!("{name} `{value}`: it is no number from {least} to {most}");
+            Failure::unusable(message)
         })
     }
 
@@ -553,6 +713,18 @@ mod tests {
             ("--access-log maybe", &[], "--access-log `maybe`"),
             ("", &[("PORT", "x")], "$PORT `x`"),
             ("", &[("CHAPBOOK_ENGINE", "x")], "$CHAPBOOK_ENGINE `x`"),
+            ("--threads 0", &[], "--threads `0`"),
+            (
+                "--max-target 1",
+                &[],
+                "--max-target `1`: it is no number from 64 to 1048576",
+            ),
+            ("--idle-timeout soon", &[], "--idle-timeout `soon`"),
+            (
+                "",
+                &[("CHAPBOOK_MAX_FIELDS", "-1")],
+                "$CHAPBOOK_MAX_FIELDS `-1`",
+            ),
             ("verify --json", &[], "--json does not go with `verify`"),
             ("ls -p 1", &[], "--port does not go with `ls`"),
             ("cat", &[], "cat takes one argument, PATH, not 0"),

@@ -59,3 +59,91 @@ pub const TINY_ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
 /// tiny_http: the longest announced content of a request whose remainder tiny_http may be left to
 /// skip. It allocates as many bytes at once, and a failing allocation would end the process.
 pub const TINY_SKIPPED_CONTENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The most connections at once. At the bound the one that has idled longest makes room; if none
+/// idles, new ones wait in the system's queue. A connection costs some 300 bytes here.
+pub const CONNECTIONS_MAX: usize = 16_384;
+
+/// The most requests on a connection, after which it ends: what a client may hold is bounded, and
+/// clients spread over threads again.
+pub const CONNECTION_REQUESTS_MAX: u32 = 10_000;
+
+/// How long a request, its head and its content, may take to arrive, from its first byte; on a
+/// new connection from the beginning. nginx gives 60 s to each; a link that needs more than 10 s
+/// for some 500 bytes can hardly show a page.
+pub const REQUEST_SECONDS_MAX: u64 = 10;
+
+/// How long a connection may wait for its next request. nginx keeps 75 s, browsers 60 to 300.
+pub const IDLE_SECONDS_MAX: u64 = 60;
+
+/// How often the progress of a client that takes an answer is looked at.
+pub const WRITE_SECONDS_MAX: u64 = 10;
+
+/// How many bytes a client must take in each `WRITE_SECONDS_MAX`, or the connection ends. 4 KiB
+/// in 10 s is slower than a telephone.
+pub const WRITE_PROGRESS_BYTES_MIN: u64 = 4_096;
+
+/// How long, after an answer that ended the connection, what the client still sends is read and
+/// dropped, so that it sees the answer and not a reset: RFC 9112 §9.6.
+pub const LINGER_MILLISECONDS_MAX: u64 = 2_000;
+
+/// How many bytes are dropped so.
+pub const LINGER_BYTES_MAX: u64 = 1 << 20;
+
+/// How much of an answer is sent before other connections have their turn.
+pub const TURN_BYTES_MAX: u64 = 4 << 20;
+
+/// How long accepting pauses when the system has no descriptor left.
+pub const ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
+
+/// From this content length in bytes on, sendfile is cheaper than a copy from the mapping:
+/// `docs/decisions/0007-sendfile.md`.
+pub const SENDFILE_BYTES_MIN: u64 = 32_768;
+
+/// The bounds on a request that its reader and the core share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// The longest request target.
+    pub target_bytes: usize,
+    /// The longest field section.
+    pub field_section_bytes: usize,
+    /// The most field lines.
+    pub field_lines: usize,
+}
+
+impl Default for RequestLimits {
+    fn default() -> RequestLimits {
+        RequestLimits {
+            target_bytes: TARGET_BYTES_MAX,
+            field_section_bytes: FIELD_SECTION_BYTES_MAX,
+            field_lines: FIELD_LINES_MAX,
+        }
+    }
+}
+
+/// The bounds on connections, as the options set them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// The most at once, of the whole process.
+    pub connections: usize,
+    /// The most requests on one.
+    pub requests: u32,
+    /// How long a request may take to arrive.
+    pub request_seconds: u64,
+    /// How long to wait for the next request.
+    pub idle_seconds: u64,
+    /// How often the progress of an answer is looked at.
+    pub write_seconds: u64,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> ConnectionLimits {
+        ConnectionLimits {
+            connections: CONNECTIONS_MAX,
+            requests: CONNECTION_REQUESTS_MAX,
+            request_seconds: REQUEST_SECONDS_MAX,
+            idle_seconds: IDLE_SECONDS_MAX,
+            write_seconds: WRITE_SECONDS_MAX,
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! The origin server: every branch of a request, from its target to its answer. Pure: a request
 //! and a time go in, a response that borrows from the packed site comes out.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use sitepack::{Corrupt, Entry, Representation, Resource, Site};
 
 use crate::http::framing::framing;
@@ -10,22 +12,45 @@ use crate::http::precondition::{Outcome, Validators, evaluate, range_applies};
 use crate::http::range::{self, Ranges};
 use crate::http::target::{Target, push_query};
 use crate::http::{host, status::Status};
-use crate::limits::{FIELD_LINES_MAX, FIELD_SECTION_BYTES_MAX, TARGET_BYTES_MAX};
+use crate::limits::RequestLimits;
 use crate::pages;
 use crate::request::{Fields, Request};
 use crate::response::{Reason, Response};
 
 /// An origin server for one packed site.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Origin<'s> {
     site: Site<'s>,
+    limits: RequestLimits,
+    ready: AtomicBool,
 }
 
 impl<'s> Origin<'s> {
     /// An origin for an opened site.
     #[must_use]
     pub fn new(site: Site<'s>) -> Origin<'s> {
-        Origin { site }
+        Origin {
+            site,
+            limits: RequestLimits::default(),
+            ready: AtomicBool::new(true),
+        }
+    }
+
+    /// The same with other bounds on a request.
+    #[must_use]
+    pub fn with_limits(self, limits: RequestLimits) -> Origin<'s> {
+        Origin { limits, ..self }
+    }
+
+    /// Says whether more requests are wanted: what `/-/ready` tells.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// The bounds on a request.
+    #[must_use]
+    pub fn limits(&self) -> &RequestLimits {
+        &self.limits
     }
 
     /// The site.
@@ -48,7 +73,7 @@ impl<'s> Origin<'s> {
     }
 
     fn answer(&self, request: &Request<'_>, now: u64) -> Result<Response<'s>, Reason> {
-        within_limits(request)?;
+        within_limits(request, &self.limits)?;
         if request.version.major != 1 {
             return Err(Reason::VersionUnsupported);
         }
@@ -67,7 +92,7 @@ impl<'s> Origin<'s> {
             (_, Target::Asterisk) => return Ok(Response::text(Reason::Options, "")),
             (_, Target::Resource { path, query, moved }) => (path, query, moved),
         };
-        let found = match pages::find(&path) {
+        let found = match pages::find(&path, self.ready.load(Ordering::Relaxed)) {
             Some(page) => return Ok(page),
             None => self.site.find(&path)?.ok_or(Reason::NotFound)?,
         };
@@ -208,8 +233,8 @@ fn redirect_status(code: u16) -> Option<Status> {
 }
 
 /// An engine may stop reading sooner; here the bounds hold for every engine.
-fn within_limits(request: &Request<'_>) -> Result<(), Reason> {
-    if request.target.len() > TARGET_BYTES_MAX {
+fn within_limits(request: &Request<'_>, limits: &RequestLimits) -> Result<(), Reason> {
+    if request.target.len() > limits.target_bytes {
         return Err(Reason::TargetTooLong);
     }
     let lines = request.fields.0;
@@ -217,7 +242,7 @@ fn within_limits(request: &Request<'_>) -> Result<(), Reason> {
         .iter()
         .map(|field| field.name.len() + field.value.len() + 4)
         .sum();
-    if lines.len() > FIELD_LINES_MAX || bytes > FIELD_SECTION_BYTES_MAX {
+    if lines.len() > limits.field_lines || bytes > limits.field_section_bytes {
         return Err(Reason::FieldsTooLarge);
     }
     Ok(())

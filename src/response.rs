@@ -72,13 +72,15 @@ pub enum Reason {
     MethodUnknown,
     /// 501: a transfer coding other than chunked.
     TransferCodingUnknown,
+    /// 503: the server drains, and wants no more requests.
+    NotReady,
     /// 505: a major version other than 1.
     VersionUnsupported,
 }
 
 impl Reason {
     /// Every reason, for tests and tables.
-    pub const ALL: [Reason; 30] = [
+    pub const ALL: [Reason; 31] = [
         Reason::Fresh,
         Reason::Options,
         Reason::Management,
@@ -108,6 +110,7 @@ impl Reason {
         Reason::SiteCorrupt,
         Reason::MethodUnknown,
         Reason::TransferCodingUnknown,
+        Reason::NotReady,
         Reason::VersionUnsupported,
     ];
 
@@ -139,6 +142,7 @@ impl Reason {
             Reason::FieldsTooLarge => Status::RequestHeaderFieldsTooLarge,
             Reason::SiteCorrupt => Status::InternalServerError,
             Reason::MethodUnknown | Reason::TransferCodingUnknown => Status::NotImplemented,
+            Reason::NotReady => Status::ServiceUnavailable,
             Reason::VersionUnsupported => Status::HttpVersionNotSupported,
         }
     }
@@ -175,6 +179,7 @@ impl Reason {
             Reason::SiteCorrupt => "The packed site is damaged here.\n",
             Reason::MethodUnknown => "There is no such method.\n",
             Reason::TransferCodingUnknown => "The only transfer coding known is chunked.\n",
+            Reason::NotReady => "The server is about to end.\n",
             Reason::VersionUnsupported => "Only HTTP/1.0 and HTTP/1.1 are spoken here.\n",
         }
     }

@@ -1,14 +1,17 @@
 //! `chapbook serve`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::site;
 use crate::cli::{Failure, ServeOptions};
-use crate::limits::TINY_SOCKET_SECONDS_MAX;
 use crate::log::AccessLog;
 use crate::origin::Origin;
 use crate::server::{self, Context, on_signals};
+#[cfg(all(unix, feature = "native"))]
+use crate::{
+    embedded,
+    server::{Engine, SiteFile},
+};
 
 pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let site = site()?;
@@ -16,7 +19,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let unusable = |error| Failure::unusable(format!("{listening}: {error}"));
     let bound = options
         .listen
-        .bind(Duration::from_secs(TINY_SOCKET_SECONDS_MAX))
+        .bind(options.engine.shape(options.threads))
         .map_err(unusable)?;
     let address = bound.address().map_err(unusable)?;
 
@@ -33,7 +36,16 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         address.local_url(),
         options.engine.name()
     );
-    let context = Arc::new(Context::new(Origin::new(site), access_log));
+    let origin = Origin::new(site).with_limits(options.requests);
+    let mut context = Context::new(origin, access_log);
+    context.options = options.server;
+    #[cfg(all(unix, feature = "native"))]
+    if options.engine == Engine::Native {
+        context.site_file = SiteFile::executable(embedded::bytes())
+            .inspect_err(|e| eprintln!("chapbook: large contents are copied, not sent: {e}"))
+            .ok();
+    }
+    let context = Arc::new(context);
     let failed = |error| Failure::failed(format!("failed to start: {error}"));
     on_signals(context.clone()).map_err(failed)?;
     context.access_log.keep_flushed().map_err(failed)?;

@@ -108,6 +108,12 @@ impl AccessLog {
         AccessLog(Some(Arc::new(Mutex::new(buffer))))
     }
 
+    /// Whether lines are wanted.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Adds a line.
     pub fn record(&self, line: &Line<'_>) {
         let Some(buffer) = &self.0 else { return };

@@ -10,8 +10,16 @@ pub const PREFIX: &str = "/-/";
 /// The path of the page that says that the server lives.
 pub const HEALTH: &str = "/-/health";
 
+/// The path of the page that says whether the server wants requests: not while it drains.
+pub const READY: &str = "/-/ready";
+
 /// The management page at `path`, if there is one.
 #[must_use]
-pub fn find<'s>(path: &SitePath<'_>) -> Option<Response<'s>> {
-    (path.as_str() == HEALTH).then(|| Response::text(Reason::Management, "alive\n"))
+pub fn find<'s>(path: &SitePath<'_>, ready: bool) -> Option<Response<'s>> {
+    match path.as_str() {
+        HEALTH => Some(Response::text(Reason::Management, "alive\n")),
+        READY if ready => Some(Response::text(Reason::Management, "ready\n")),
+        READY => Some(Response::refusal(Reason::NotReady)),
+        _ => None,
+    }
 }

@@ -99,35 +99,66 @@ impl Address {
 
     /// Binds it and listens.
     ///
-    /// `progress` bounds how long a read or a write on an accepted connection may make none. It
-    /// and TCP_NODELAY are set on the listener; Linux gives both to what is accepted. Without
-    /// TCP_NODELAY, small answers wait 40 ms for a delayed acknowledgement.
-    ///
     /// # Errors
     /// When the system refuses.
-    pub fn bind(&self, progress: Duration) -> io::Result<Bound> {
-        match self {
-            Address::Tcp(address) => bind_tcp(*address, progress).map(Bound::Tcp),
+    pub fn bind(&self, shape: Shape) -> io::Result<Bound> {
+        let listeners = match self {
+            Address::Tcp(address) => bind_tcp(*address, shape)?,
             #[cfg(unix)]
-            Address::Unix(path) => bind_unix(path, progress),
+            Address::Unix(path) => bind_unix(path, shape)?,
             #[cfg(not(unix))]
-            Address::Unix(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
-        }
+            Address::Unix(_) => return Err(io::Error::from(io::ErrorKind::Unsupported)),
+        };
+        Ok(Bound { listeners })
     }
 }
 
-fn bind_tcp(address: SocketAddr, progress: Duration) -> io::Result<TcpListener> {
-    match bind_one(address, progress) {
+/// What an engine needs of its listeners.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// How many there are: one for each thread that accepts.
+    pub listeners: usize,
+    /// How long a read or a write may make no progress, for an engine that blocks. Linux gives it
+    /// to what is accepted.
+    pub progress: Option<Duration>,
+}
+
+/// One listener, or several that the system spreads connections over (SO_REUSEPORT).
+fn bind_tcp(address: SocketAddr, shape: Shape) -> io::Result<Vec<Listener>> {
+    let (first, address) = match bind_one(address, shape) {
         // `:8080` on a machine without IPv6.
-        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => bind_one(
-            SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())),
-            progress,
-        ),
-        bound => bound,
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
+            let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+            (bind_one(address, shape)?, address)
+        }
+        bound => (bound?, address),
+    };
+    let port = first.local_addr()?.port();
+    let mut listeners = vec![Listener::Tcp(first)];
+    for _ in 1..shape.listeners {
+        let listener = bind_socket(SocketAddr::new(address.ip(), port), shape)?;
+        listeners.push(Listener::Tcp(listener));
     }
+    Ok(listeners)
 }
 
-fn bind_one(address: SocketAddr, progress: Duration) -> io::Result<TcpListener> {
+/// Binds the first listener. Sockets that share a port let any other process of the same user
+/// share it too, so whether it is free is asked before, by one that does not share.
+fn bind_one(address: SocketAddr, shape: Shape) -> io::Result<TcpListener> {
+    let shares = shape.listeners > 1;
+    if shares && address.port() != 0 {
+        drop(bind_socket(
+            address,
+            Shape {
+                listeners: 1,
+                ..shape
+            },
+        )?);
+    }
+    bind_socket(address, shape)
+}
+
+fn bind_socket(address: SocketAddr, shape: Shape) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -139,9 +170,15 @@ fn bind_one(address: SocketAddr, progress: Duration) -> io::Result<TcpListener> 
     // A server that was just stopped leaves connections that would block its port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    #[cfg(unix)]
+    if shape.listeners > 1 {
+        socket.set_reuse_port(true)?;
+    }
+    // Linux gives this to what is accepted. Without it, small answers wait 40 ms for a delayed
+    // acknowledgement.
     socket.set_tcp_nodelay(true)?;
-    socket.set_read_timeout(Some(progress))?;
-    socket.set_write_timeout(Some(progress))?;
+    socket.set_read_timeout(shape.progress)?;
+    socket.set_write_timeout(shape.progress)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(TcpListener::from(socket))
@@ -155,28 +192,38 @@ fn lacks_ipv6(error: &io::Error) -> bool {
 }
 
 #[cfg(unix)]
-fn bind_unix(path: &std::path::Path, progress: Duration) -> io::Result<Bound> {
+fn bind_unix(path: &std::path::Path, shape: Shape) -> io::Result<Vec<Listener>> {
     use std::os::unix::fs::FileTypeExt as _;
     use std::os::unix::net::{UnixListener, UnixStream};
     // A socket that nobody answers on was left behind; one that somebody answers on is in use.
     let is_socket = path
         .symlink_metadata()
         .is_ok_and(|data| data.file_type().is_socket());
-    if is_socket
-        && UnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
-    {
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    if is_socket && UnixStream::connect(path).is_err_and(refused) {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
     let socket = socket2::SockRef::from(&listener);
-    socket.set_read_timeout(Some(progress))?;
-    socket.set_write_timeout(Some(progress))?;
-    Ok(Bound::Unix(listener))
+    socket.set_read_timeout(shape.progress)?;
+    socket.set_write_timeout(shape.progress)?;
+    let mut listeners = Vec::new();
+    for _ in 1..shape.listeners {
+        listeners.push(Listener::Unix(listener.try_clone()?));
+    }
+    listeners.push(Listener::Unix(listener));
+    Ok(listeners)
+}
+
+/// Listeners on one address.
+#[derive(Debug)]
+pub struct Bound {
+    pub(crate) listeners: Vec<Listener>,
 }
 
 /// A listener.
 #[derive(Debug)]
-pub enum Bound {
+pub enum Listener {
     /// On a TCP port.
     Tcp(TcpListener),
     /// On a Unix socket.
@@ -190,41 +237,16 @@ impl Bound {
     /// # Errors
     /// When the system does not say.
     pub fn address(&self) -> io::Result<Address> {
-        match self {
-            Bound::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+        match self.listeners.first() {
+            Some(Listener::Tcp(listener)) => listener.local_addr().map(Address::Tcp),
             #[cfg(unix)]
-            Bound::Unix(listener) => {
+            Some(Listener::Unix(listener)) => {
                 let address = listener.local_addr()?;
                 Ok(Address::Unix(
                     address.as_pathname().map(PathBuf::from).unwrap_or_default(),
                 ))
             }
+            None => Err(io::Error::other("there is no listener")),
         }
-    }
-
-    /// Another handle of the same listener.
-    ///
-    /// # Errors
-    /// When the system has no more of them.
-    pub fn try_clone(&self) -> io::Result<Bound> {
-        match self {
-            Bound::Tcp(listener) => listener.try_clone().map(Bound::Tcp),
-            #[cfg(unix)]
-            Bound::Unix(listener) => listener.try_clone().map(Bound::Unix),
-        }
-    }
-
-    /// Stops accepting, for every handle: a blocked accept returns, new connections are refused.
-    pub fn stop(&self) {
-        // Where a system cannot shut a listener down, it ends with the process.
-        let _ = match self {
-            Bound::Tcp(listener) => {
-                socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both)
-            }
-            #[cfg(unix)]
-            Bound::Unix(listener) => {
-                socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both)
-            }
-        };
     }
 }

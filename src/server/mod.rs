@@ -1,42 +1,90 @@
 //! The server: where it listens, what every engine shares, and how it stops.
 
 mod address;
+pub mod conversation;
+#[cfg(all(unix, feature = "native"))]
+mod native;
 mod shutdown;
 #[cfg(feature = "tiny_http")]
 mod tiny;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+#[cfg(feature = "tiny_http")]
+use std::time::Duration;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-pub use address::{Address, Bound};
+pub use address::{Address, Bound, Listener, Shape};
+#[cfg(all(unix, feature = "native"))]
+pub use native::site_file::SiteFile;
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::on_signals;
 
 use crate::http::connection::persists;
-use crate::limits::{DRAIN_QUIET_MILLISECONDS, DRAIN_SECONDS_MAX};
+use crate::limits::ConnectionLimits;
 use crate::log::{AccessLog, Statistics};
 use crate::origin::Origin;
 use crate::request::Request;
 use crate::response::{Connection, Response};
 
-#[cfg(not(feature = "tiny_http"))]
-compile_error!("chapbook needs an engine: build it with the feature `tiny_http`");
+#[cfg(not(any(feature = "native", feature = "tiny_http")))]
+compile_error!("chapbook needs an engine: build it with the feature `native` or `tiny_http`");
 
 /// What owns the sockets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
+    /// Event loops.
+    #[cfg(all(unix, feature = "native"))]
+    Native,
     /// The portable engine.
-    #[default]
+    #[cfg(feature = "tiny_http")]
     TinyHttp,
 }
 
 impl Engine {
+    /// The engines that are built in; the first is the default.
+    pub const ALL: &'static [Engine] = &[
+        #[cfg(all(unix, feature = "native"))]
+        Engine::Native,
+        #[cfg(feature = "tiny_http")]
+        Engine::TinyHttp,
+    ];
+
     /// The engine's name, as `--engine` takes it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            #[cfg(all(unix, feature = "native"))]
+            Engine::Native => "native",
+            #[cfg(feature = "tiny_http")]
             Engine::TinyHttp => "tiny_http",
         }
+    }
+
+    /// The listeners that it needs to serve on so many threads.
+    #[must_use]
+    pub fn shape(self, threads: usize) -> Shape {
+        match self {
+            #[cfg(all(unix, feature = "native"))]
+            Engine::Native => Shape {
+                listeners: threads,
+                progress: None,
+            },
+            // It accepts on one thread of its own, however many answer.
+            #[cfg(feature = "tiny_http")]
+            Engine::TinyHttp => Shape {
+                listeners: threads.min(1),
+                progress: Some(Duration::from_secs(crate::limits::TINY_SOCKET_SECONDS_MAX)),
+            },
+        }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        let [first, ..] = *Engine::ALL else {
+            unreachable!("a build without engine fails")
+        };
+        first
     }
 }
 
@@ -44,11 +92,27 @@ impl std::str::FromStr for Engine {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Engine, String> {
-        match name {
-            "tiny_http" => Ok(Engine::TinyHttp),
-            _ => Err("there is no such engine; there is tiny_http".to_owned()),
-        }
+        Engine::ALL
+            .iter()
+            .copied()
+            .find(|engine| engine.name() == name)
+            .ok_or_else(|| {
+                let names: Vec<&str> = Engine::ALL.iter().map(|engine| engine.name()).collect();
+                format!(
+                    "no such engine is built in; there is {}",
+                    names.join(" and ")
+                )
+            })
     }
+}
+
+/// What an engine is told besides what it serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Bounds on connections.
+    pub connections: ConnectionLimits,
+    /// How long it still accepts after the shutdown has begun.
+    pub drain_delay_seconds: u64,
 }
 
 /// What an engine works with: shared by all its threads.
@@ -62,14 +126,19 @@ pub struct Context {
     pub statistics: Statistics,
     /// Says when to stop.
     pub shutdown: Shutdown,
-    /// Requests that were taken up and are not answered.
-    in_flight: AtomicU64,
-    /// How many were ever taken up.
-    taken_up: AtomicU64,
+    /// What the options say.
+    pub options: Options,
+    /// A file to send large contents from.
+    #[cfg(all(unix, feature = "native"))]
+    pub site_file: Option<SiteFile>,
+    /// Connections of all threads.
+    connections: AtomicUsize,
+    /// The second of the last message about a failed accept.
+    accept_failed: AtomicU64,
 }
 
 impl Context {
-    /// A context with nothing in flight.
+    /// A context with nothing under way.
     #[must_use]
     pub fn new(origin: Origin<'static>, access_log: AccessLog) -> Context {
         Context {
@@ -77,52 +146,47 @@ impl Context {
             access_log,
             statistics: Statistics::new(Instant::now()),
             shutdown: Shutdown::default(),
-            in_flight: AtomicU64::new(0),
-            taken_up: AtomicU64::new(0),
+            options: Options::default(),
+            #[cfg(all(unix, feature = "native"))]
+            site_file: None,
+            connections: AtomicUsize::new(0),
+            accept_failed: AtomicU64::new(0),
         }
     }
 
-    /// Takes up a request; it is in flight until the guard is dropped.
-    pub(crate) fn take_up(&self) -> InFlight<'_> {
-        self.in_flight.fetch_add(1, Ordering::AcqRel);
-        self.taken_up.fetch_add(1, Ordering::AcqRel);
-        InFlight(self)
+    /// Begins the shutdown; from now on the server is not ready.
+    pub fn begin_shutdown(&self) {
+        self.origin.set_ready(false);
+        self.shutdown.begin();
     }
 
-    /// What the `Connection` field of an answer has to say.
-    pub(crate) fn connection(&self, request: &Request<'_>, response: &Response<'_>) -> Connection {
-        if response.reason.closes() || !persists(request) || self.shutdown.is_begun() {
-            Connection::Close
-        } else if request.version.is_1_1() {
-            Connection::Persistent
-        } else {
-            Connection::KeepAlive
-        }
+    /// How many connections there are, where the engine counts them.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
-    /// Waits until nothing is in flight and nothing came for a moment, or time is up. Whether
-    /// everything was answered.
-    pub(crate) fn drain(&self) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS_MAX);
-        let mut seen = self.taken_up.load(Ordering::Acquire);
-        while Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(DRAIN_QUIET_MILLISECONDS));
-            let taken_up = self.taken_up.load(Ordering::Acquire);
-            if self.in_flight.load(Ordering::Acquire) == 0 && taken_up == seen {
-                return true;
-            }
-            seen = taken_up;
+    /// Says that a connection could not be accepted, at most once a second.
+    pub(crate) fn accept_failed(&self, error: &std::io::Error) {
+        let now = now();
+        if self.accept_failed.swap(now, Ordering::Relaxed) != now {
+            eprintln!("chapbook: failed to accept a connection: {error}");
         }
-        false
     }
 }
 
-/// A request in flight.
-pub(crate) struct InFlight<'a>(&'a Context);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+/// What the `Connection` field of an answer says. `last`: the server ends it in any case.
+pub(crate) fn connection_field(
+    request: &Request<'_>,
+    response: &Response<'_>,
+    last: bool,
+) -> Connection {
+    if last || response.reason.closes() || !persists(request) {
+        Connection::Close
+    } else if request.version.is_1_1() {
+        Connection::Persistent
+    } else {
+        Connection::KeepAlive
     }
 }
 
@@ -136,6 +200,8 @@ pub fn serve(
     context: &std::sync::Arc<Context>,
 ) -> std::io::Result<()> {
     match engine {
+        #[cfg(all(unix, feature = "native"))]
+        Engine::Native => native::serve(bound, context),
         #[cfg(feature = "tiny_http")]
         Engine::TinyHttp => tiny::serve(bound, context),
     }

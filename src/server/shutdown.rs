@@ -3,15 +3,18 @@
 //! A process that is PID 1 gets only the signals that it handles, so both are handled.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+type Call = Box<dyn Fn() + Send>;
+
 /// Whether serving should end.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Shutdown {
     begun: AtomicBool,
     complete: AtomicBool,
-    lock: Mutex<()>,
+    /// Who wants to be told.
+    calls: Mutex<Vec<Call>>,
     changed: Condvar,
 }
 
@@ -25,7 +28,23 @@ impl Shutdown {
     /// Begins it, and wakes who waits.
     pub fn begin(&self) {
         self.begun.store(true, Ordering::Release);
+        for call in &*self.calls() {
+            call();
+        }
         self.changed.notify_all();
+    }
+
+    /// Has `call` called when it begins; at once if it has.
+    #[cfg_attr(
+        not(all(unix, feature = "native")),
+        expect(dead_code, reason = "event loops have to be woken")
+    )]
+    pub(crate) fn on_begin(&self, call: impl Fn() + Send + 'static) {
+        let mut calls = self.calls();
+        if self.is_begun() {
+            call();
+        }
+        calls.push(Box::new(call));
     }
 
     /// Says that nothing more will be answered: threads that wait for requests may end.
@@ -34,18 +53,32 @@ impl Shutdown {
     }
 
     /// Whether nothing more will be answered.
+    #[cfg_attr(
+        not(feature = "tiny_http"),
+        expect(dead_code, reason = "its workers ask")
+    )]
     pub(crate) fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
     }
 
     /// Waits until it has begun, at most so long. Whether it has.
     pub fn wait(&self, at_most: Duration) -> bool {
-        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .changed
-            .wait_timeout_while(guard, at_most, |()| !self.is_begun());
-        drop(waited);
+        let calls = self.calls();
+        drop(
+            self.changed
+                .wait_timeout_while(calls, at_most, |_| !self.is_begun()),
+        );
         self.is_begun()
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Vec<Call>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Shutdown {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Shutdown {{ begun: {}, .. }}", self.is_begun())
     }
 }
 
@@ -63,7 +96,7 @@ pub(crate) fn on_signals(context: std::sync::Arc<super::Context>) -> std::io::Re
                 context.access_log.flush();
                 std::process::exit(128 + signal);
             }
-            context.shutdown.begin();
+            context.begin_shutdown();
         }
     };
     std::thread::Builder::new()

@@ -20,17 +20,18 @@
 
 use std::io;
 use std::panic;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Bound, Context, now};
+use super::{Bound, Context, Listener, connection_field, now};
 use crate::http::date::imf_fixdate;
 use crate::http::framing::{Framing, framing};
 use crate::limits::{
-    CONTENT_BYTES_MAX, TINY_ACCEPT_PAUSE_MILLISECONDS, TINY_RETIRED_SECONDS_MAX,
-    TINY_SKIPPED_CONTENT_BYTES_MAX, TINY_SOCKET_SECONDS_MAX, TINY_WORKERS,
+    CONTENT_BYTES_MAX, DRAIN_QUIET_MILLISECONDS, DRAIN_SECONDS_MAX, TINY_ACCEPT_PAUSE_MILLISECONDS,
+    TINY_RETIRED_SECONDS_MAX, TINY_SKIPPED_CONTENT_BYTES_MAX, TINY_SOCKET_SECONDS_MAX,
+    TINY_WORKERS,
 };
 use crate::log::Line;
 use crate::request::{Field, Fields, Request, Version};
@@ -44,6 +45,10 @@ struct Accepting {
     server: RwLock<Arc<tiny_http::Server>>,
     /// Its accept thread has ended.
     ended: AtomicBool,
+    /// Requests that were taken up and are not answered.
+    in_flight: AtomicU64,
+    /// How many were ever taken up.
+    taken_up: AtomicU64,
 }
 
 impl Accepting {
@@ -53,14 +58,42 @@ impl Accepting {
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
+
+    /// Answers a request, which is in flight until then.
+    fn answer(&self, request: tiny_http::Request, context: &Context) {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        self.taken_up.fetch_add(1, Ordering::AcqRel);
+        answer(request, context);
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Waits until nothing is in flight and nothing came for a moment, or time is up. Whether
+    /// everything was answered.
+    fn drain(&self) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS_MAX);
+        let mut seen = self.taken_up.load(Ordering::Acquire);
+        while Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(DRAIN_QUIET_MILLISECONDS));
+            let taken_up = self.taken_up.load(Ordering::Acquire);
+            if self.in_flight.load(Ordering::Acquire) == 0 && taken_up == seen {
+                return true;
+            }
+            seen = taken_up;
+        }
+        false
+    }
 }
 
 /// Serves until the shutdown has begun and what was in flight is answered.
 pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
-    let server = RwLock::new(Arc::new(start(&bound)?));
+    let [listener, ..] = &*bound.listeners else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
     let accepting = Arc::new(Accepting {
-        server,
+        server: RwLock::new(Arc::new(start(listener)?)),
         ended: AtomicBool::new(false),
+        in_flight: AtomicU64::new(0),
+        taken_up: AtomicU64::new(0),
     });
     watch_panics(&accepting);
     for number in 0..TINY_WORKERS {
@@ -72,29 +105,44 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
     }
     while !context.shutdown.wait(POLL) {
         if accepting.ended.swap(false, Ordering::AcqRel) {
-            restart(&bound, &accepting, context);
+            restart(listener, &accepting, context);
         }
     }
-    bound.stop();
-    if !context.drain() {
+    thread::sleep(Duration::from_secs(context.options.drain_delay_seconds));
+    stop(listener);
+    if !accepting.drain() {
         eprintln!("chapbook: not everything was answered in time");
     }
     context.shutdown.complete();
     Ok(())
 }
 
-fn start(bound: &Bound) -> io::Result<tiny_http::Server> {
-    let listener: tiny_http::Listener = match bound.try_clone()? {
-        Bound::Tcp(listener) => listener.into(),
+/// Stops accepting: a blocked accept returns, new connections are refused. Where a system cannot
+/// shut a listener down, it ends with the process.
+fn stop(listener: &Listener) {
+    let _ = match listener {
+        Listener::Tcp(listener) => {
+            socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both)
+        }
         #[cfg(unix)]
-        Bound::Unix(listener) => listener.into(),
+        Listener::Unix(listener) => {
+            socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both)
+        }
+    };
+}
+
+fn start(listener: &Listener) -> io::Result<tiny_http::Server> {
+    let listener: tiny_http::Listener = match listener {
+        Listener::Tcp(listener) => listener.try_clone()?.into(),
+        #[cfg(unix)]
+        Listener::Unix(listener) => listener.try_clone()?.into(),
     };
     tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)
 }
 
 /// Replaces a server whose accept thread ended.
-fn restart(bound: &Bound, accepting: &Arc<Accepting>, context: &Arc<Context>) {
-    let server = match start(bound) {
+fn restart(listener: &Listener, accepting: &Arc<Accepting>, context: &Arc<Context>) {
+    let server = match start(listener) {
         Ok(server) => Arc::new(server),
         Err(error) => {
             eprintln!("chapbook: failed to accept connections, will try again: {error}");
@@ -112,8 +160,8 @@ fn restart(bound: &Bound, accepting: &Arc<Accepting>, context: &Arc<Context>) {
     for _ in 0..TINY_WORKERS {
         old.unblock();
     }
-    let context = context.clone();
-    let keep = move || keep_retired(&old, &context);
+    let (accepting, context) = (accepting.clone(), context.clone());
+    let keep = move || keep_retired(&old, &accepting, &context);
     if let Err(error) = thread::Builder::new()
         .name("retired".to_owned())
         .spawn(keep)
@@ -123,12 +171,12 @@ fn restart(bound: &Bound, accepting: &Arc<Accepting>, context: &Arc<Context>) {
 }
 
 /// Answers for the connections of a server that no longer accepts, until they are quiet.
-fn keep_retired(server: &tiny_http::Server, context: &Context) {
+fn keep_retired(server: &tiny_http::Server, accepting: &Accepting, context: &Context) {
     let mut last = Instant::now();
     let quiet_max = Duration::from_secs(TINY_RETIRED_SECONDS_MAX);
     while last.elapsed() < quiet_max && !context.shutdown.is_complete() {
         if let Ok(Some(request)) = server.recv_timeout(POLL) {
-            answer(request, context);
+            accepting.answer(request, context);
             last = Instant::now();
         }
     }
@@ -137,7 +185,7 @@ fn keep_retired(server: &tiny_http::Server, context: &Context) {
 fn work(accepting: &Accepting, context: &Context) {
     while !context.shutdown.is_complete() {
         match accepting.current().recv_timeout(POLL) {
-            Ok(Some(request)) => answer(request, context),
+            Ok(Some(request)) => accepting.answer(request, context),
             Ok(None) => {}
             Err(error) => accept_failed(&error, accepting, context),
         }
@@ -151,7 +199,7 @@ fn accept_failed(error: &io::Error, accepting: &Accepting, context: &Context) {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
     );
     if !idle && !context.shutdown.is_begun() {
-        eprintln!("chapbook: failed to accept a connection: {error}");
+        context.accept_failed(error);
         thread::sleep(Duration::from_millis(TINY_ACCEPT_PAUSE_MILLISECONDS));
     }
     accepting.ended.store(true, Ordering::Release);
@@ -172,7 +220,6 @@ fn watch_panics(accepting: &Arc<Accepting>) {
 }
 
 fn answer(mut request: tiny_http::Request, context: &Context) {
-    let in_flight = context.take_up();
     let started = Instant::now();
     let time = now();
     let peer = request.remote_addr().map(std::net::SocketAddr::ip);
@@ -187,7 +234,7 @@ fn answer(mut request: tiny_http::Request, context: &Context) {
     if !complete || announced_more_than(CONTENT_BYTES_MAX, announced) {
         response = Response::refusal(Reason::ContentTooLarge);
     }
-    let connection = context.connection(&parsed, &response);
+    let connection = connection_field(&parsed, &response, context.shutdown.is_begun());
     let mut sent = 0;
     if complete {
         let mut writer = request.into_writer();
@@ -212,7 +259,6 @@ fn answer(mut request: tiny_http::Request, context: &Context) {
         reason: response.reason,
         duration: started.elapsed(),
     });
-    drop(in_flight);
 }
 
 fn write(

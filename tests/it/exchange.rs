@@ -80,7 +80,7 @@ impl Exchange {
         if let Some(status) = self.status {
             assert_eq!(core.status, status, "{self} on the core: {core}");
         }
-        for engine in ENGINES {
+        for engine in ENGINES.iter().copied() {
             let answer = self.run_on(engine);
             let same = (answer.status, answer.lasting_fields(), &answer.content)
                 == (core.status, core.lasting_fields(), &core.content);

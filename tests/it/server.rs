@@ -15,7 +15,7 @@ use chapbook::server::{Address, Context, Engine, serve};
 use sitepack::Site;
 
 /// Every engine that is built in.
-pub(crate) const ENGINES: [Engine; 1] = [Engine::TinyHttp];
+pub(crate) const ENGINES: &[Engine] = Engine::ALL;
 
 /// A test that waits longer has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,12 +29,17 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) fn start(engine: Engine, site: Site<'static>) -> TestServer {
+        TestServer::with(engine, Context::new(Origin::new(site), AccessLog::off()))
+    }
+
+    /// With a context of its own, on two threads.
+    pub(crate) fn with(engine: Engine, context: Context) -> TestServer {
         let loopback: Address = "127.0.0.1:0".parse().unwrap();
-        let bound = loopback.bind(PATIENCE).unwrap();
+        let bound = loopback.bind(engine.shape(2)).unwrap();
         let Address::Tcp(address) = bound.address().unwrap() else {
             panic!("not TCP")
         };
-        let context = Arc::new(Context::new(Origin::new(site), AccessLog::off()));
+        let context = Arc::new(context);
         let serving = context.clone();
         let thread = std::thread::spawn(move || serve(engine, bound, &serving).unwrap());
         TestServer {
@@ -68,7 +73,7 @@ impl TestServer {
 
     /// Begins the shutdown and waits for its end.
     pub(crate) fn stop(&mut self) {
-        self.context.shutdown.begin();
+        self.context.begin_shutdown();
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
@@ -77,7 +82,7 @@ impl TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        self.context.shutdown.begin();
+        self.context.begin_shutdown();
     }
 }
 

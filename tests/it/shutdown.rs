@@ -10,7 +10,7 @@ use crate::sites;
 
 #[test]
 fn a_download_that_has_begun_completes() {
-    for engine in ENGINES {
+    for engine in ENGINES.iter().copied() {
         let mut server = TestServer::start(engine, sites::files());
         let mut stream = server.connect();
         stream
@@ -48,7 +48,7 @@ fn a_download_that_has_begun_completes() {
 
 #[test]
 fn an_idle_server_ends_at_once() {
-    for engine in ENGINES {
+    for engine in ENGINES.iter().copied() {
         let mut server = TestServer::start(engine, sites::poems());
         let _idle = server.connect();
         let started = Instant::now();
@@ -63,7 +63,7 @@ fn an_idle_server_ends_at_once() {
 
 #[test]
 fn a_server_that_ends_says_close() {
-    for engine in ENGINES {
+    for engine in ENGINES.iter().copied() {
         let server = TestServer::start(engine, sites::files());
         let mut stream = server.connect();
         stream
@@ -71,7 +71,7 @@ fn a_server_that_ends_says_close() {
             .unwrap();
         let mut first = [0; 15];
         stream.read_exact(&mut first).unwrap();
-        server.context.shutdown.begin();
+        server.context.begin_shutdown();
         stream
             .write_all(b"GET /eleven.txt HTTP/1.1\r\nHost: a\r\n\r\n")
             .unwrap();

@@ -9,7 +9,7 @@ use crate::server::{ENGINES, TestServer};
 use crate::sites;
 
 fn on_every_engine(case: impl Fn(&TestServer)) {
-    for engine in ENGINES {
+    for engine in ENGINES.iter().copied() {
         case(&TestServer::shared(engine, sites::files));
     }
 }

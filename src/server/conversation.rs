@@ -1,0 +1,395 @@
+//! What is said on one connection, without the connection: bytes go in, answers come out.
+//!
+//! A conversation reads heads, skips the content that requests bring, and says when it is over.
+//! It owns no socket, no buffer and no clock, so that every split of every input can be tried.
+//!
+//! 1. Answers come in the order of requests, one for each.
+//! 2. A request with content is answered when its content is there: whoever sends the next
+//!    request too early has it waiting behind.
+//! 3. After an answer that closes, nothing that follows is looked at.
+
+use crate::http::chunked::Chunks;
+use crate::http::connection::persists;
+use crate::http::framing::{Framing, framing};
+use crate::http::head::{self, Head};
+use crate::limits::{CONTENT_BYTES_MAX, RequestLimits};
+use crate::origin::Origin;
+use crate::request::{Fields, Request};
+use crate::response::{Connection, Reason, Response};
+use crate::server::connection_field;
+
+/// One side of a connection's bytes.
+#[derive(Debug)]
+pub struct Conversation<'s> {
+    state: State<'s>,
+    /// How many requests were answered.
+    answered: u32,
+}
+
+#[derive(Debug)]
+enum State<'s> {
+    /// Before or in a head.
+    Head,
+    /// In the content of a request.
+    Content(Box<Content<'s>>),
+    /// Nothing more is read.
+    Over,
+}
+
+#[derive(Debug)]
+struct Content<'s> {
+    left: Left,
+    answer: Answer<'s>,
+}
+
+#[derive(Debug)]
+enum Left {
+    Bytes(u64),
+    Chunks(Chunks),
+}
+
+/// What an engine decides besides the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Bounds of a request.
+    pub limits: RequestLimits,
+    /// The connection ends after so many.
+    pub requests_max: u32,
+    /// The server is about to end.
+    pub draining: bool,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+/// What came of some input.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation for each answer"
+)]
+pub enum Turn<'s> {
+    /// Nothing yet: more input is needed. Whether a request has begun.
+    More {
+        /// Bytes of a request are here, or its content is under way.
+        begun: bool,
+    },
+    /// An answer is due.
+    Answer(Answer<'s>),
+    /// Nothing more is read.
+    Over,
+}
+
+/// An answer, and what is said of it.
+#[derive(Debug)]
+pub struct Answer<'s> {
+    /// What to send.
+    pub response: Response<'s>,
+    /// What its `Connection` field says; after `Close` the conversation is over.
+    pub connection: Connection,
+    /// The connection ends although the client did not ask for it: it may still be sending, and
+    /// must be read from until it has seen the answer (RFC 9112 §9.6).
+    pub lingers: bool,
+    /// The method, as far as it was read.
+    pub method: Said,
+    /// The request target, as far as it was read.
+    pub target: Said,
+}
+
+/// Bytes of a request for the log: where in the input they are, or a copy if that is gone.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// A range of the input of this turn.
+    Here(std::ops::Range<usize>),
+    /// A copy.
+    Kept(Vec<u8>),
+}
+
+impl Said {
+    /// The bytes; `input` is that of the turn.
+    #[must_use]
+    pub fn of<'a>(&'a self, input: &'a [u8]) -> &'a [u8] {
+        match self {
+            Said::Here(range) => input.get(range.clone()).unwrap_or_default(),
+            Said::Kept(bytes) => bytes,
+        }
+    }
+
+    /// The same, independent of the input.
+    fn keep(&mut self, input: &[u8]) {
+        *self = Said::Kept(self.of(input).to_vec());
+    }
+
+    fn nothing() -> Said {
+        Said::Here(0..0)
+    }
+
+    /// Where `part`, which borrows from `input`, is in it.
+    fn here(input: &[u8], part: &[u8]) -> Said {
+        let start = (part.as_ptr() as usize).wrapping_sub(input.as_ptr() as usize);
+        Said::Here(start..start.saturating_add(part.len()))
+    }
+}
+
+impl Default for Conversation<'_> {
+    fn default() -> Self {
+        Conversation {
+            state: State::Head,
+            answered: 0,
+        }
+    }
+}
+
+impl<'s> Conversation<'s> {
+    /// How many requests were answered.
+    #[must_use]
+    pub fn answered(&self) -> u32 {
+        self.answered
+    }
+
+    /// Whether the content of a request is under way.
+    #[must_use]
+    pub fn is_in_content(&self) -> bool {
+        matches!(self.state, State::Content(_))
+    }
+
+    /// Takes what it can from the front of `input`: how many bytes, and what came of them.
+    /// Input that was not taken has to come again, with more behind it.
+    pub fn next(&mut self, input: &[u8], origin: &Origin<'s>, terms: &Terms) -> (usize, Turn<'s>) {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Over => (0, Turn::Over),
+            State::Head => self.head(input, origin, terms),
+            State::Content(content) => self.content(*content, input),
+        }
+    }
+
+    fn head(&mut self, input: &[u8], origin: &Origin<'s>, terms: &Terms) -> (usize, Turn<'s>) {
+        let head = match head::parse(input, &terms.limits) {
+            Ok(Some(head)) => head,
+            Ok(None) => {
+                self.state = State::Head;
+                return (
+                    0,
+                    Turn::More {
+                        begun: !input.is_empty(),
+                    },
+                );
+            }
+            Err(reason) => {
+                let nothing = Said::nothing();
+                let answer = refusal(reason, nothing.clone(), nothing);
+                return (input.len(), self.due(answer));
+            }
+        };
+        let (answer, framing) = self.answer(&head, input, origin, terms);
+        let bytes = head.bytes;
+        let left = match framing {
+            _ if answer.response.reason.closes() => return (bytes, self.due(answer)),
+            Framing::Length(0) => return (bytes, self.due(answer)),
+            Framing::Length(length) if length > CONTENT_BYTES_MAX => {
+                let answer = refusal(Reason::ContentTooLarge, answer.method, answer.target);
+                return (bytes, self.due(answer));
+            }
+            Framing::Length(length) => Left::Bytes(length),
+            Framing::Chunked => Left::Chunks(Chunks::new(CONTENT_BYTES_MAX)),
+        };
+        let expects = Fields(&head.fields).has("expect");
+        if expects {
+            // RFC 9110 §10.1.1: a final answer at once. Whether the content then comes cannot be
+            // known, so the connection ends.
+            let answer = Answer {
+                connection: Connection::Close,
+                lingers: true,
+                ..answer
+            };
+            return (bytes, self.due(answer));
+        }
+        let mut answer = answer;
+        answer.method.keep(input);
+        answer.target.keep(input);
+        let rest = input.get(bytes..).unwrap_or_default();
+        let (more, turn) = self.content(Content { left, answer }, rest);
+        (bytes + more, turn)
+    }
+
+    fn answer(
+        &self,
+        head: &Head<'_>,
+        input: &[u8],
+        origin: &Origin<'s>,
+        terms: &Terms,
+    ) -> (Answer<'s>, Framing) {
+        let request = Request {
+            method: head.method,
+            target: head.target,
+            version: head.version,
+            fields: Fields(&head.fields),
+        };
+        let response = origin.respond(&request, terms.now);
+        let last = terms.draining || self.answered.saturating_add(1) >= terms.requests_max;
+        let connection = connection_field(&request, &response, last);
+        let answer = Answer {
+            connection,
+            lingers: connection == Connection::Close && persists(&request),
+            response,
+            method: Said::here(input, head.method),
+            target: Said::here(input, head.target),
+        };
+        // If the framing is in conflict, that is the answer, and it closes.
+        (answer, framing(&request).unwrap_or(Framing::Length(0)))
+    }
+
+    fn content(&mut self, mut content: Content<'s>, input: &[u8]) -> (usize, Turn<'s>) {
+        let (taken, whole) = match &mut content.left {
+            Left::Bytes(left) => {
+                let taken = (input.len() as u64).min(*left);
+                *left -= taken;
+                (usize::try_from(taken).unwrap_or(input.len()), *left == 0)
+            }
+            Left::Chunks(chunks) => match chunks.read(input) {
+                Ok((taken, whole)) => (taken, whole),
+                Err(reason) => {
+                    let Answer { method, target, .. } = content.answer;
+                    return (input.len(), self.due(refusal(reason, method, target)));
+                }
+            },
+        };
+        if whole {
+            (taken, self.due(content.answer))
+        } else {
+            self.state = State::Content(Box::new(content));
+            (taken, Turn::More { begun: true })
+        }
+    }
+
+    fn due(&mut self, answer: Answer<'s>) -> Turn<'s> {
+        self.answered = self.answered.saturating_add(1);
+        self.state = match answer.connection {
+            Connection::Close => State::Over,
+            Connection::KeepAlive | Connection::Persistent => State::Head,
+        };
+        Turn::Answer(answer)
+    }
+
+    /// The answer to a request that did not come in time, if one has begun.
+    pub fn timed_out(&mut self) -> Answer<'s> {
+        self.state = State::Over;
+        refusal(Reason::RequestTimeout, Said::nothing(), Said::nothing())
+    }
+}
+
+fn refusal<'s>(reason: Reason, method: Said, target: Said) -> Answer<'s> {
+    let response = Response::refusal(reason);
+    Answer {
+        response,
+        connection: Connection::Close,
+        lingers: true,
+        method,
+        target,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Conversation, Terms, Turn};
+    use crate::limits::RequestLimits;
+    use crate::origin::Origin;
+    use crate::response::{Connection, Reason};
+
+    const TERMS: Terms = Terms {
+        limits: RequestLimits {
+            target_bytes: 100,
+            field_section_bytes: 1000,
+            field_lines: 10,
+        },
+        requests_max: 4,
+        draining: false,
+        now: 1_795_305_600,
+    };
+
+    /// Feeds `pieces` as they would come; the reason of each answer, and whether it closed.
+    fn said(pieces: &[&[u8]]) -> Vec<(Reason, bool)> {
+        let origin = Origin::new(crate::embedded::site().unwrap());
+        let mut conversation = Conversation::default();
+        let (mut input, mut answers) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            input.extend_from_slice(piece);
+            loop {
+                let (taken, turn) = conversation.next(&input, &origin, &TERMS);
+                input.drain(..taken);
+                match turn {
+                    Turn::More { .. } => break,
+                    Turn::Over => return answers,
+                    Turn::Answer(answer) => answers.push((
+                        answer.response.reason,
+                        answer.connection == Connection::Close,
+                    )),
+                }
+            }
+        }
+        answers
+    }
+
+    #[test]
+    fn any_split_of_the_input_gives_the_same_answers() {
+        let raw = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\
+                    POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\n\
+                    GET /x HTTP/1.1\r\nHost: a\r\n\r\n..\
+                    POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+                    5\r\nGET /\r\n0\r\n\r\n\
+                    HEAD /nowhere HTTP/1.0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let expected = [
+            (Reason::Fresh, false),
+            (Reason::MethodNotAllowed, false),
+            (Reason::MethodNotAllowed, false),
+            (Reason::NotFound, true),
+        ];
+        assert_eq!(said(&[raw]), expected);
+        for at in 1..raw.len() {
+            let (one, two) = raw.split_at(at);
+            assert_eq!(said(&[one, two]), expected, "split at {at}");
+        }
+        let bytes: Vec<&[u8]> = raw.chunks(1).collect();
+        assert_eq!(said(&bytes), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_framed_ends_the_conversation() {
+        for (head, reason) in [
+            (
+                "Content-Length: 5\r\nTransfer-Encoding: chunked",
+                Reason::FramingConflict,
+            ),
+            (
+                "Content-Length: 5\r\nContent-Length: 5",
+                Reason::FramingConflict,
+            ),
+            ("Content-Length: 70000", Reason::ContentTooLarge),
+            ("Transfer-Encoding: gzip", Reason::TransferCodingUnknown),
+            ("Transfer-Encoding : chunked", Reason::RequestMalformed),
+        ] {
+            let raw = format!("GET / HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+            assert_eq!(said(&[raw.as_bytes()]), [(reason, true)], "{head}");
+        }
+        let raw = b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n\r\n";
+        assert_eq!(said(&[raw]), [(Reason::FramingConflict, true)]);
+    }
+
+    #[test]
+    fn an_expectation_with_content_is_answered_at_once_and_closes() {
+        let raw =
+            b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+        assert_eq!(said(&[raw]), [(Reason::MethodNotAllowed, true)]);
+        let raw = b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n";
+        assert_eq!(said(&[raw]), [(Reason::Fresh, false)]);
+    }
+
+    #[test]
+    fn the_last_allowed_request_closes() {
+        let raw = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(6);
+        let closes: Vec<bool> = said(&[&raw])
+            .into_iter()
+            .map(|(_, closes)| closes)
+            .collect();
+        assert_eq!(closes, [false, false, false, true]);
+    }
+}

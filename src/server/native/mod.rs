@@ -1,0 +1,453 @@
+//! The native engine: one event loop a thread, a listener each, nothing that blocks.
+//!
+//! 1. Small answers leave in one gathering write: a head put together from prepared lines, and
+//!    the content from where it lies. Large ones leave by sendfile from the executable itself.
+//! 2. Input is read into one buffer of the thread and looked at there; a connection keeps only
+//!    what is left of it. In the steady state no request allocates.
+//! 3. A connection waits for one thing at a time, and each kind of waiting has a bound. At the
+//!    bound of connections, the one that has idled longest makes room.
+//! 4. A panic in a connection, which should not be, costs that connection.
+//! 5. At the end, what was begun is finished: listeners close, idle connections close, answers
+//!    complete, and a deadline ends the rest.
+
+mod connection;
+pub(super) mod site_file;
+mod stream;
+mod timers;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::event::{Event, Source as _};
+use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
+
+use self::connection::{After, Connection, Scratch};
+use self::stream::Stream;
+use self::timers::{Timers, Wait};
+use super::conversation::Terms;
+use super::{Bound, Context, Listener, now};
+use crate::limits::{
+    ACCEPT_PAUSE_MILLISECONDS, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX, WRITE_PROGRESS_BYTES_MIN,
+};
+
+const LISTENER: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX - 1);
+/// Events taken from the system at once.
+const EVENTS: usize = 256;
+
+/// Serves until the shutdown has begun and what was in flight is answered.
+pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
+    raise_descriptor_limit();
+    let mut threads = Vec::new();
+    for (number, listener) in (0..).zip(bound.listeners) {
+        let mut serving = Loop::new(listener, context.clone())?;
+        let name = format!("loop-{number}");
+        threads.push(
+            thread::Builder::new()
+                .name(name)
+                .spawn(move || serving.run())?,
+        );
+    }
+    for thread in threads {
+        if thread.join().is_err() {
+            eprintln!("chapbook: an event loop failed");
+        }
+    }
+    context.shutdown.complete();
+    Ok(())
+}
+
+/// A descriptor a connection: as many as the system lets this process have.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // What is refused stays as it was, and accepting pauses earlier.
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    );
+}
+
+/// A listener that never blocks.
+enum Accepting {
+    Tcp(mio::net::TcpListener),
+    Unix(mio::net::UnixListener),
+}
+
+impl Accepting {
+    fn new(listener: Listener) -> io::Result<Accepting> {
+        Ok(match listener {
+            Listener::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                Accepting::Tcp(mio::net::TcpListener::from_std(listener))
+            }
+            Listener::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                Accepting::Unix(mio::net::UnixListener::from_std(listener))
+            }
+        })
+    }
+
+    fn register(&mut self, poll: &Poll) -> io::Result<()> {
+        match self {
+            Accepting::Tcp(one) => one.register(poll.registry(), LISTENER, Interest::READABLE),
+            Accepting::Unix(one) => one.register(poll.registry(), LISTENER, Interest::READABLE),
+        }
+    }
+
+    fn accept(&self) -> io::Result<Connection> {
+        match self {
+            Accepting::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                Ok(Connection::new(Stream::Tcp(stream), Some(peer.ip())))
+            }
+            Accepting::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                Ok(Connection::new(Stream::Unix(stream), None))
+            }
+        }
+    }
+}
+
+/// An event loop and all that it owns.
+struct Loop {
+    context: Arc<Context>,
+    poll: Poll,
+    listener: Option<Accepting>,
+    connections: Slab<Connection>,
+    timers: Timers,
+    scratch: Scratch,
+    /// Connections that gave way to others and want their turn.
+    yielded: Vec<usize>,
+    /// When to accept again after the system had no descriptor left, in milliseconds.
+    accept_again: Option<u64>,
+    /// Connections may be waiting to be accepted.
+    acceptable: bool,
+    started: Instant,
+    /// When the listener closes, and when all ends, in milliseconds; once the shutdown has begun.
+    drain: Option<(u64, u64)>,
+}
+
+impl Loop {
+    fn new(listener: Listener, context: Arc<Context>) -> io::Result<Loop> {
+        let poll = Poll::new()?;
+        let mut listener = Accepting::new(listener)?;
+        listener.register(&poll)?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        context.shutdown.on_begin(move || {
+            // A loop that cannot be woken looks at its next event.
+            let _ = waker.wake();
+        });
+        let limits = context.options.connections;
+        let patience = [
+            limits.request_seconds * 1000,
+            limits.idle_seconds * 1000,
+            limits.write_seconds * 1000,
+            LINGER_MILLISECONDS_MAX,
+        ];
+        Ok(Loop {
+            context,
+            poll,
+            listener: Some(listener),
+            connections: Slab::new(),
+            timers: Timers::new(patience),
+            scratch: Scratch::new(),
+            yielded: Vec::new(),
+            accept_again: None,
+            acceptable: false,
+            started: Instant::now(),
+            drain: None,
+        })
+    }
+
+    fn run(&mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.is_over() {
+            let timeout = self.timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    eprintln!("chapbook: failed to wait for events: {error}");
+                    return;
+                }
+            }
+            self.scratch.tick(now());
+            for key in std::mem::take(&mut self.yielded) {
+                self.turn(key);
+            }
+            for event in &events {
+                self.handle(event);
+            }
+            self.expire();
+            self.accept_if_possible();
+            self.drain_if_begun();
+        }
+    }
+
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How long to wait for events.
+    fn timeout(&self) -> Option<Duration> {
+        if !self.yielded.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let now = self.milliseconds();
+        let (close, end) = self.drain.unzip();
+        let close = close.filter(|_| self.listener.is_some());
+        let fixed = [self.accept_again, close, end].into_iter().flatten();
+        let fixed = fixed.map(|at| at.saturating_sub(now)).min();
+        let next = [fixed, self.timers.next(now)].into_iter().flatten().min();
+        // One more: a timer that is asked for in the middle of its last millisecond is not due.
+        next.map(|milliseconds| Duration::from_millis(milliseconds + 1))
+    }
+
+    fn handle(&mut self, event: &Event) {
+        match event.token() {
+            LISTENER => self.acceptable = true,
+            WAKER => {}
+            Token(key) => {
+                if let Some(connection) = self.connections.get_mut(key)
+                    && (event.is_readable() || event.is_error() || event.is_read_closed())
+                {
+                    connection.set_readable();
+                }
+                self.turn(key);
+            }
+        }
+    }
+
+    /// Gives a connection its turn.
+    fn turn(&mut self, key: usize) {
+        let terms = self.terms();
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let (scratch, context) = (&mut self.scratch, &*self.context);
+        let file = context.site_file.as_ref();
+        let before = connection.answered();
+        let turn = || connection.turn(scratch, context, &terms, file);
+        let after = catch_unwind(AssertUnwindSafe(turn)).unwrap_or(After::Over);
+        // A panic may have lost the buffer on its way.
+        if self.scratch.input.is_empty() {
+            self.scratch.input = Scratch::new().input;
+        }
+        // Its time as a whole begins anew with each request.
+        let answered = self
+            .connections
+            .get(key)
+            .is_some_and(|one| one.answered() != before);
+        if answered {
+            self.timers.clear(key);
+        }
+        self.after(key, after);
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            limits: *self.context.origin.limits(),
+            requests_max: self.context.options.connections.requests,
+            draining: self.drain.is_some(),
+            now: self.scratch.now,
+        }
+    }
+
+    /// Sets the timer that goes with what a connection waits for now.
+    fn after(&mut self, key: usize, after: After) {
+        let now = self.milliseconds();
+        let wait = match after {
+            After::Over => return self.close(key),
+            // A request has its time as a whole, however often it pauses.
+            After::Request => Wait::Request,
+            After::Idle if self.is_draining() => return self.close(key),
+            // A new connection has no longer for its first request than for the rest of it.
+            After::Idle
+                if self
+                    .connections
+                    .get(key)
+                    .is_some_and(|one| one.answered() == 0) =>
+            {
+                Wait::Request
+            }
+            After::Idle => Wait::Idle,
+            After::Blocked => Wait::Write,
+            After::Yielded => {
+                self.yielded.push(key);
+                Wait::Write
+            }
+            After::Linger => Wait::Linger,
+        };
+        let goes_on = self.timers.waits(key) == Some(wait) && wait != Wait::Idle;
+        if !goes_on {
+            self.timers.set(key, wait, now);
+        }
+    }
+
+    /// Whether the listener is closed, and what idles with it.
+    fn is_draining(&self) -> bool {
+        self.drain.is_some() && self.listener.is_none()
+    }
+
+    fn close(&mut self, key: usize) {
+        if self.connections.try_remove(key).is_some() {
+            self.timers.clear(key);
+            self.context.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = self.milliseconds();
+        while let Some((key, wait)) = self.timers.expired(now) {
+            let Some(connection) = self.connections.get_mut(key) else {
+                continue;
+            };
+            match wait {
+                Wait::Idle | Wait::Linger => self.close(key),
+                Wait::Write if connection.has_progressed(WRITE_PROGRESS_BYTES_MIN) => {
+                    self.timers.set(key, Wait::Write, now);
+                }
+                Wait::Write => {
+                    self.context.statistics.peer_gone();
+                    self.close(key);
+                }
+                Wait::Request => {
+                    let after = connection.time_out(&mut self.scratch, &self.context);
+                    self.after(key, after);
+                }
+            }
+        }
+    }
+
+    /// Accepts all that wait, if there is room for them.
+    fn accept_if_possible(&mut self) {
+        if self
+            .accept_again
+            .is_some_and(|at| at <= self.milliseconds())
+        {
+            self.accept_again = None;
+            self.acceptable = true;
+        }
+        while self.acceptable && self.accept_again.is_none() && self.has_room() {
+            let Some(listener) = &self.listener else {
+                return;
+            };
+            match listener.accept() {
+                Ok(connection) => self.admit(connection),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.acceptable = false,
+                Err(error) if is_passing(&error) => {}
+                Err(error) => self.pause_accepting(&error),
+            }
+        }
+    }
+
+    /// Whether another connection may be accepted, if need be in the place of an idle one.
+    fn has_room(&mut self) -> bool {
+        let most = self.context.options.connections.connections;
+        if self.context.connections.load(Ordering::Relaxed) < most {
+            return true;
+        }
+        let idle = self.timers.longest(Wait::Idle);
+        if let Some(key) = idle {
+            self.close(key);
+        } else {
+            // Another thread may have made room before this one hears of anything.
+            self.accept_again = Some(self.milliseconds() + ACCEPT_PAUSE_MILLISECONDS);
+        }
+        idle.is_some()
+    }
+
+    fn admit(&mut self, mut connection: Connection) {
+        let entry = self.connections.vacant_entry();
+        let key = entry.key();
+        if connection
+            .stream()
+            .register(self.poll.registry(), Token(key))
+            .is_err()
+        {
+            return;
+        }
+        entry.insert(connection);
+        self.context.connections.fetch_add(1, Ordering::Relaxed);
+        let now = self.milliseconds();
+        self.timers.set(key, Wait::Request, now);
+    }
+
+    /// The system has no descriptor, or no memory, for another connection.
+    fn pause_accepting(&mut self, error: &io::Error) {
+        if let Some(key) = self.timers.longest(Wait::Idle) {
+            return self.close(key);
+        }
+        self.context.accept_failed(error);
+        self.accept_again = Some(self.milliseconds() + ACCEPT_PAUSE_MILLISECONDS);
+    }
+
+    fn drain_if_begun(&mut self) {
+        if !self.context.shutdown.is_begun() {
+            return;
+        }
+        let now = self.milliseconds();
+        let (close, _) = *self.drain.get_or_insert_with(|| {
+            let close = now + self.context.options.drain_delay_seconds * 1000;
+            (close, close + DRAIN_SECONDS_MAX * 1000)
+        });
+        if now < close || self.listener.is_none() {
+            return;
+        }
+        // Whoever the system has already let in is still served.
+        self.acceptable = true;
+        self.accept_if_possible();
+        self.listener = None;
+        let idle: Vec<usize> = self
+            .connections
+            .iter()
+            .filter(|(_, one)| one.is_idle())
+            .map(|(key, _)| key)
+            .collect();
+        for key in idle {
+            // Unless its next request has just come.
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.set_readable();
+            }
+            self.turn(key);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let Some((_, end)) = self.drain else {
+            return false;
+        };
+        if self.listener.is_some() {
+            return false;
+        }
+        let late = self.milliseconds() >= end;
+        if late && !self.connections.is_empty() {
+            let count = self.connections.len();
+            eprintln!("chapbook: {count} connections were not finished in time");
+        }
+        late || self.connections.is_empty()
+    }
+}
+
+/// Errors of accept that are about one connection and not about the listener: accept(2).
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::TimedOut
+    )
+}
