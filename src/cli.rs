@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use lexopt::Arg;
 
 use crate::limits::{ConnectionLimits, RequestLimits};
+use crate::log::say;
 use crate::server::{self, Address, Engine};
 
 /// What to do.
@@ -104,7 +105,7 @@ impl Failure {
                 }
             })
             .collect();
-        eprintln!("chapbook: {message}");
+        say(format_args!("{message}"));
         ExitCode::from(self.code)
     }
 }
@@ -299,7 +300,8 @@ pub fn parse(
 ) -> Result<Command, Failure> {
     let typed = Typed::read(arguments)?;
     if typed.help {
-        return Ok(Command::Help(help(typed.command.as_deref())));
+        let known = |name: &&str| COMMANDS.iter().any(|usage| usage.name == *name);
+        return Ok(Command::Help(help(typed.command.as_deref().filter(known))));
     }
     if typed.version {
         return Ok(Command::Version {

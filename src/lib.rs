@@ -17,7 +17,7 @@
 //!    resources with.
 //! 3. Every bound stands in [`limits`], with its reason.
 //! 4. `unsafe` stands in one module, [`embedded`], and says why it is sound.
-//! 5. Every answer carries a [`response::Reason`] from a closed list, and the log prints it.
+//! 5. Every answer carries a [`reason::Reason`] from a closed list, and the log prints it.
 //!
 //! # How to audit it
 //!
@@ -33,6 +33,7 @@ pub mod limits;
 pub mod log;
 pub mod origin;
 pub mod pages;
+pub mod reason;
 pub mod request;
 pub mod response;
 pub mod server;

@@ -38,8 +38,14 @@ pub const HEALTHCHECK_MILLISECONDS_MAX: u64 = 2_000;
 /// How long an access-log line may wait before it is written.
 pub const LOG_FLUSH_MILLISECONDS: u64 = 200;
 
-/// How many bytes of access log may wait before they are written.
-pub const LOG_BUFFER_BYTES: usize = 65_536;
+/// How many bytes of access log may wait before they are written at once.
+pub const LOG_FLUSH_BYTES: usize = 65_536;
+
+/// How many bytes of access log may wait for a reader that does not read; more is dropped.
+pub const LOG_WAITING_BYTES_MAX: usize = 8 << 20;
+
+/// How long the end waits for the access log to be written.
+pub const LOG_END_MILLISECONDS_MAX: u64 = 1_000;
 
 /// tiny_http: threads that answer. Each can be held up by a client that reads slowly, until
 /// `TINY_SOCKET_SECONDS_MAX`; memory for idle ones is a few pages each.
@@ -53,6 +59,9 @@ pub const TINY_SOCKET_SECONDS_MAX: u64 = 30;
 /// connections it had.
 pub const TINY_RETIRED_SECONDS_MAX: u64 = 600;
 
+/// tiny_http: how many threads answer for those connections.
+pub const TINY_RETIRED_WORKERS: usize = 4;
+
 /// tiny_http: the pause after a failed accept. Out of file descriptors, a new accept fails at once.
 pub const TINY_ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
 
@@ -60,8 +69,9 @@ pub const TINY_ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
 /// skip. It allocates as many bytes at once, and a failing allocation would end the process.
 pub const TINY_SKIPPED_CONTENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// The most connections at once. At the bound the one that has idled longest makes room; if none
-/// idles, new ones wait in the system's queue. A connection costs some 300 bytes here.
+/// The most connections at once, shared out among the threads. At the bound the one that has
+/// idled longest makes room; if all are busy, new ones wait in the system's queue. A connection
+/// costs some 500 bytes here.
 pub const CONNECTIONS_MAX: usize = 16_384;
 
 /// The most requests on a connection, after which it ends: what a client may hold is bounded, and
@@ -72,6 +82,9 @@ pub const CONNECTION_REQUESTS_MAX: u32 = 10_000;
 /// new connection from the beginning. nginx gives 60 s to each; a link that needs more than 10 s
 /// for some 500 bytes can hardly show a page.
 pub const REQUEST_SECONDS_MAX: u64 = 10;
+
+/// At the bound of connections, one whose request has not come for so long may have to make room.
+pub const REQUEST_GRACE_MILLISECONDS: u64 = 1_000;
 
 /// How long a connection may wait for its next request. nginx keeps 75 s, browsers 60 to 300.
 pub const IDLE_SECONDS_MAX: u64 = 60;

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sitepack::{Corrupt, Entry, Representation, Resource, Site};
+use sitepack::{ContentCoding, Corrupt, Entry, Representation, Resource, Site, SitePath};
 
 use crate::http::framing::framing;
 use crate::http::method::Method;
@@ -14,8 +14,9 @@ use crate::http::target::{Target, push_query};
 use crate::http::{host, status::Status};
 use crate::limits::RequestLimits;
 use crate::pages;
+use crate::reason::Reason;
 use crate::request::{Fields, Request};
-use crate::response::{Reason, Response};
+use crate::response::{ACCEPT_RANGES, Response};
 
 /// An origin server for one packed site.
 #[derive(Debug)]
@@ -92,25 +93,32 @@ impl<'s> Origin<'s> {
             (_, Target::Asterisk) => return Ok(Response::text(Reason::Options, "")),
             (_, Target::Resource { path, query, moved }) => (path, query, moved),
         };
-        let found = match pages::find(&path, self.ready.load(Ordering::Relaxed)) {
-            Some(page) => return Ok(page),
-            None => self.site.find(&path)?.ok_or(Reason::NotFound)?,
-        };
-        match (found, method) {
+        match (self.find(&path)?, method) {
+            (Found::Redirect(to), _) => Ok(redirect(
+                Reason::Redirected,
+                Some(to.status),
+                to.location,
+                query,
+            )),
             _ if moved => Ok(redirect(
                 Reason::MadeCanonical,
                 None,
                 &path.encoded(),
                 query,
             )),
-            (Entry::Redirect(to), _) => Ok(redirect(
-                Reason::Redirected,
-                Some(to.status),
-                to.location,
-                query,
-            )),
-            (Entry::Resource(_), Method::Options) => Ok(Response::text(Reason::Options, "")),
-            (Entry::Resource(resource), _) => self.represent(&resource, request, method, now),
+            (_, Method::Options) => Ok(Response::text(Reason::Options, "")),
+            (Found::Page(page), _) => Ok(page),
+            (Found::Resource(resource), _) => self.represent(&resource, request, method, now),
+        }
+    }
+
+    fn find(&self, path: &SitePath<'_>) -> Result<Found<'s>, Reason> {
+        if let Some(page) = pages::find(path, self.ready.load(Ordering::Relaxed)) {
+            return Ok(Found::Page(page));
+        }
+        match self.site.find(path)?.ok_or(Reason::NotFound)? {
+            Entry::Redirect(redirect) => Ok(Found::Redirect(redirect)),
+            Entry::Resource(resource) => Ok(Found::Resource(resource)),
         }
     }
 
@@ -122,18 +130,20 @@ impl<'s> Origin<'s> {
         method: Method,
         now: u64,
     ) -> Result<Response<'s>, Reason> {
-        let selected = select(resource, request.fields)?.ok_or(Reason::NotAcceptable)?;
-        let entity_tag = selected.fields.entity_tag();
+        let mut selected = select(resource, request.fields)?.ok_or(Reason::NotAcceptable)?;
+        // § 8.8.2.1: no Last-Modified that is later than Date.
+        let modified = self.site.modified().filter(|modified| *modified <= now);
+        if modified != self.site.modified() {
+            selected.fields.about = ACCEPT_RANGES;
+        }
         let validators = Validators {
-            entity_tag,
-            modified: self.site.modified(),
+            entity_tag: selected.fields.entity_tag(),
+            modified,
         };
         match evaluate(request.fields, validators, now) {
             Outcome::Proceed => {}
-            Outcome::NotModified(reason) => {
-                return Ok(Response::not_modified(reason, &selected));
-            }
-            Outcome::Failed(reason) => return Err(reason),
+            Outcome::NotModified(reason) => return Ok(Response::not_modified(reason, &selected)),
+            Outcome::Failed(reason) => return Ok(refusal_of(resource, reason)),
         }
         let ranges = match method {
             // § 14.2: Range is defined for GET alone.
@@ -148,7 +158,7 @@ impl<'s> Origin<'s> {
                 ref parts => Response::parts(&selected, parts, resource.media_type, brief),
             },
             Ranges::Unsatisfiable => {
-                let mut response = Response::refusal(Reason::RangeUnsatisfiable);
+                let mut response = refusal_of(resource, Reason::RangeUnsatisfiable);
                 let length = selected.content.len();
                 response.push("Content-Range", &format!("bytes */{length}"));
                 response
@@ -166,6 +176,22 @@ impl<'s> Origin<'s> {
         }
         Response::refusal(reason)
     }
+}
+
+/// What a path leads to: a page made here, or something of the site.
+enum Found<'s> {
+    Page(Response<'s>),
+    Redirect(sitepack::Redirect<'s>),
+    Resource(Resource<'s>),
+}
+
+/// A refusal that another representation might not have met.
+fn refusal_of<'s>(resource: &Resource<'_>, reason: Reason) -> Response<'s> {
+    let mut response = Response::refusal(reason);
+    if resource.is_negotiated() {
+        response.push("Vary", "Accept-Encoding");
+    }
+    response
 }
 
 /// The representation that the client likes best; of equals the shortest. None if the client
@@ -194,6 +220,14 @@ fn ranges(
     validators: Validators<'_>,
     now: u64,
 ) -> Ranges {
+    // All codings share one date, so that a date can only mean the plain representation.
+    let modified = validators
+        .modified
+        .filter(|_| selected.coding == ContentCoding::Identity);
+    let validators = Validators {
+        modified,
+        ..validators
+    };
     let mut lines = fields.lines("range");
     match (lines.next(), lines.next()) {
         (Some(value), None) if range_applies(fields, validators, now) => {

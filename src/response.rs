@@ -1,5 +1,4 @@
-//! The other end of the core: a response, ready for an engine to send, and the closed list of
-//! reasons for it.
+//! The other end of the core: a response, ready for an engine to send.
 //!
 //! A response holds slices of the packed site. No content is copied on its way to the socket;
 //! only the few lines that are made for one answer live in the response itself.
@@ -10,211 +9,10 @@ use smallvec::SmallVec;
 use crate::http::method::ALLOW;
 use crate::http::range::Part;
 use crate::http::status::Status;
+use crate::reason::Reason;
 
-/// Why a response is what it is. The access log prints it; `docs/log.md` lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    /// 200: the selected representation, whole.
-    Fresh,
-    /// 200: what OPTIONS tells.
-    Options,
-    /// 200: a page that the server makes itself.
-    Management,
-    /// 206: one part.
-    Partial,
-    /// 206: several parts.
-    PartialMultiple,
-    /// 304: If-None-Match names the entity-tag.
-    NotModifiedByTag,
-    /// 304: not modified since If-Modified-Since.
-    NotModifiedByDate,
-    /// 308 or as the site says: a redirect of the site.
-    Redirected,
-    /// 308: the path had dot or empty segments.
-    MadeCanonical,
-    /// 400: the request target is not one.
-    TargetMalformed,
-    /// 400: HTTP/1.1 without Host.
-    HostMissing,
-    /// 400: more than one Host.
-    HostRepeated,
-    /// 400: Host is no host.
-    HostMalformed,
-    /// 400: it cannot be told where the content ends.
-    FramingConflict,
-    /// 400: not a request at all.
-    RequestMalformed,
-    /// 404: nothing here has that path.
-    NotFound,
-    /// 405: known, but only GET, HEAD and OPTIONS are allowed.
-    MethodNotAllowed,
-    /// 406: every representation is excluded by Accept-Encoding.
-    NotAcceptable,
-    /// 408: the request did not come in time.
-    RequestTimeout,
-    /// 412: If-Match does not name the entity-tag.
-    PreconditionFailedByTag,
-    /// 412: modified since If-Unmodified-Since.
-    PreconditionFailedByDate,
-    /// 413: more content than is worth reading.
-    ContentTooLarge,
-    /// 414: the request target is longer than the limit.
-    TargetTooLong,
-    /// 416: no range of the set can be satisfied.
-    RangeUnsatisfiable,
-    /// 417: an expectation other than 100-continue.
-    ExpectationUnknown,
-    /// 431: the field section is longer than the limit, or has more lines.
-    FieldsTooLarge,
-    /// 500: the packed site is damaged there.
-    SiteCorrupt,
-    /// 501: no registered method.
-    MethodUnknown,
-    /// 501: a transfer coding other than chunked.
-    TransferCodingUnknown,
-    /// 503: the server drains, and wants no more requests.
-    NotReady,
-    /// 505: a major version other than 1.
-    VersionUnsupported,
-}
-
-impl Reason {
-    /// Every reason, for tests and tables.
-    pub const ALL: [Reason; 31] = [
-        Reason::Fresh,
-        Reason::Options,
-        Reason::Management,
-        Reason::Partial,
-        Reason::PartialMultiple,
-        Reason::NotModifiedByTag,
-        Reason::NotModifiedByDate,
-        Reason::Redirected,
-        Reason::MadeCanonical,
-        Reason::TargetMalformed,
-        Reason::HostMissing,
-        Reason::HostRepeated,
-        Reason::HostMalformed,
-        Reason::FramingConflict,
-        Reason::RequestMalformed,
-        Reason::NotFound,
-        Reason::MethodNotAllowed,
-        Reason::NotAcceptable,
-        Reason::RequestTimeout,
-        Reason::PreconditionFailedByTag,
-        Reason::PreconditionFailedByDate,
-        Reason::ContentTooLarge,
-        Reason::TargetTooLong,
-        Reason::RangeUnsatisfiable,
-        Reason::ExpectationUnknown,
-        Reason::FieldsTooLarge,
-        Reason::SiteCorrupt,
-        Reason::MethodUnknown,
-        Reason::TransferCodingUnknown,
-        Reason::NotReady,
-        Reason::VersionUnsupported,
-    ];
-
-    /// The status that goes with it. A redirect of the site may bring another.
-    #[must_use]
-    pub const fn status(self) -> Status {
-        match self {
-            Reason::Fresh | Reason::Options | Reason::Management => Status::Ok,
-            Reason::Partial | Reason::PartialMultiple => Status::PartialContent,
-            Reason::NotModifiedByTag | Reason::NotModifiedByDate => Status::NotModified,
-            Reason::Redirected | Reason::MadeCanonical => Status::PermanentRedirect,
-            Reason::TargetMalformed
-            | Reason::HostMissing
-            | Reason::HostRepeated
-            | Reason::HostMalformed
-            | Reason::FramingConflict
-            | Reason::RequestMalformed => Status::BadRequest,
-            Reason::NotFound => Status::NotFound,
-            Reason::MethodNotAllowed => Status::MethodNotAllowed,
-            Reason::NotAcceptable => Status::NotAcceptable,
-            Reason::RequestTimeout => Status::RequestTimeout,
-            Reason::PreconditionFailedByTag | Reason::PreconditionFailedByDate => {
-                Status::PreconditionFailed
-            }
-            Reason::ContentTooLarge => Status::ContentTooLarge,
-            Reason::TargetTooLong => Status::UriTooLong,
-            Reason::RangeUnsatisfiable => Status::RangeNotSatisfiable,
-            Reason::ExpectationUnknown => Status::ExpectationFailed,
-            Reason::FieldsTooLarge => Status::RequestHeaderFieldsTooLarge,
-            Reason::SiteCorrupt => Status::InternalServerError,
-            Reason::MethodUnknown | Reason::TransferCodingUnknown => Status::NotImplemented,
-            Reason::NotReady => Status::ServiceUnavailable,
-            Reason::VersionUnsupported => Status::HttpVersionNotSupported,
-        }
-    }
-
-    /// What a person who meets a refusal is told, as the content of the response.
-    #[must_use]
-    pub const fn explanation(self) -> &'static str {
-        match self {
-            Reason::Fresh
-            | Reason::Options
-            | Reason::Management
-            | Reason::Partial
-            | Reason::PartialMultiple
-            | Reason::NotModifiedByTag
-            | Reason::NotModifiedByDate => "",
-            Reason::Redirected | Reason::MadeCanonical => "It stands elsewhere: see Location.\n",
-            Reason::TargetMalformed => "The request target is malformed.\n",
-            Reason::HostMissing => "The request has no Host field.\n",
-            Reason::HostRepeated => "The request has more than one Host field.\n",
-            Reason::HostMalformed => "The Host field does not name a host.\n",
-            Reason::FramingConflict => "The request does not say where its content ends.\n",
-            Reason::RequestMalformed => "This is not an HTTP request.\n",
-            Reason::NotFound => "There is nothing here.\n",
-            Reason::MethodNotAllowed => "Only GET, HEAD and OPTIONS are allowed.\n",
-            Reason::NotAcceptable => "Accept-Encoding excludes every representation.\n",
-            Reason::RequestTimeout => "The request did not come in time.\n",
-            Reason::PreconditionFailedByTag => "The entity-tag is not one of those in If-Match.\n",
-            Reason::PreconditionFailedByDate => "It was modified since If-Unmodified-Since.\n",
-            Reason::ContentTooLarge => "The request has more content than is accepted.\n",
-            Reason::TargetTooLong => "The request target is too long.\n",
-            Reason::RangeUnsatisfiable => "It is shorter than the range begins.\n",
-            Reason::ExpectationUnknown => "The only expectation known is 100-continue.\n",
-            Reason::FieldsTooLarge => "The field section is too large.\n",
-            Reason::SiteCorrupt => "The packed site is damaged here.\n",
-            Reason::MethodUnknown => "There is no such method.\n",
-            Reason::TransferCodingUnknown => "The only transfer coding known is chunked.\n",
-            Reason::NotReady => "The server is about to end.\n",
-            Reason::VersionUnsupported => "Only HTTP/1.0 and HTTP/1.1 are spoken here.\n",
-        }
-    }
-
-    /// Whether the connection must end with this response: where the next request begins cannot
-    /// be told, or need not be.
-    #[must_use]
-    pub const fn closes(self) -> bool {
-        match self.status() {
-            Status::BadRequest
-            | Status::RequestTimeout
-            | Status::ContentTooLarge
-            | Status::UriTooLong
-            | Status::ExpectationFailed
-            | Status::RequestHeaderFieldsTooLarge
-            | Status::NotImplemented
-            | Status::ServiceUnavailable
-            | Status::HttpVersionNotSupported => true,
-            Status::Ok
-            | Status::PartialContent
-            | Status::MovedPermanently
-            | Status::Found
-            | Status::SeeOther
-            | Status::NotModified
-            | Status::TemporaryRedirect
-            | Status::PermanentRedirect
-            | Status::NotFound
-            | Status::MethodNotAllowed
-            | Status::NotAcceptable
-            | Status::PreconditionFailed
-            | Status::RangeNotSatisfiable
-            | Status::InternalServerError => false,
-        }
-    }
-}
+/// What a representation says about itself where the site has no time, or one that is to come.
+pub(crate) const ACCEPT_RANGES: &[u8] = b"Accept-Ranges: bytes\r\n";
 
 /// Fields of every response that is not a representation of the site.
 const OWN_TEXT: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\n";
@@ -366,7 +164,7 @@ impl<'s> Response<'s> {
             ..
         } = found.fields;
         let prepared = if brief {
-            [etag, cache, b"", b"", b"", b""]
+            [etag, cache, security, b"", b"", b""]
         } else {
             [content, about, etag, cache, security, b""]
         };
@@ -412,7 +210,7 @@ impl<'s> Response<'s> {
             ..
         } = found.fields;
         let prepared = if brief {
-            [etag, cache, b"", b"", b"", b""]
+            [etag, cache, security, b"", b"", b""]
         } else {
             [about, etag, cache, security, b"", b""]
         };
@@ -527,21 +325,4 @@ fn slice<'s>(found: &Representation<'s>, part: Part) -> &'s [u8] {
     let first = usize::try_from(part.first).unwrap_or(usize::MAX);
     let last = usize::try_from(part.last).unwrap_or(usize::MAX);
     found.content.get(first..=last).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Reason;
-
-    #[test]
-    fn all_reasons_are_listed_and_refusals_explain_themselves() {
-        for (index, reason) in Reason::ALL.into_iter().enumerate() {
-            assert_eq!(reason as usize, index, "{reason:?} is out of order");
-            let is_refusal = reason.status().code() >= 400;
-            assert!(
-                !is_refusal || reason.explanation().ends_with(".\n"),
-                "{reason:?}"
-            );
-        }
-    }
 }

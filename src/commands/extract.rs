@@ -11,6 +11,7 @@ use sitepack::{Entry, Resource};
 
 use super::site;
 use crate::cli::Failure;
+use crate::log::say;
 
 pub(super) fn run(directory: &Path) -> Result<(), Failure> {
     let site = site()?;
@@ -37,7 +38,9 @@ pub(super) fn run(directory: &Path) -> Result<(), Failure> {
         }
     }
     if redirects > 0 {
-        eprintln!("chapbook: {redirects} redirects of the site were left out: they are not files");
+        say(format_args!(
+            "{redirects} redirects of the site were left out: they are not files"
+        ));
     }
     Ok(())
 }

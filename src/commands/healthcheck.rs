@@ -2,48 +2,57 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cli::Failure;
 use crate::limits::HEALTHCHECK_MILLISECONDS_MAX;
 use crate::pages;
 
-/// A status line is shorter.
-const ANSWER_BYTES_MAX: u64 = 64;
-
 pub(super) fn run(target: &str) -> Result<(), Failure> {
-    let at_most = Duration::from_millis(HEALTHCHECK_MILLISECONDS_MAX);
-    let failed = |cause: &dyn std::fmt::Display| {
-        Failure::failed(format!("no healthy server at `{target}`: {cause}"))
-    };
-    let status = match Target::parse(target)? {
-        Target::Http { authority, path } => {
-            let stream = connect(authority, at_most).map_err(|e| failed(&e))?;
-            stream
-                .set_read_timeout(Some(at_most))
-                .map_err(|e| failed(&e))?;
-            stream
-                .set_write_timeout(Some(at_most))
-                .map_err(|e| failed(&e))?;
-            ask(stream, authority, path)
-        }
-        #[cfg(unix)]
-        Target::Unix(path) => {
-            let stream = std::os::unix::net::UnixStream::connect(path).map_err(|e| failed(&e))?;
-            stream
-                .set_read_timeout(Some(at_most))
-                .map_err(|e| failed(&e))?;
-            stream
-                .set_write_timeout(Some(at_most))
-                .map_err(|e| failed(&e))?;
-            ask(stream, "localhost", pages::HEALTH)
-        }
-        #[cfg(not(unix))]
-        Target::Unix(_) => return Err(Failure::unusable("there are no Unix sockets here")),
-    };
-    match status.map_err(|e| failed(&e))? {
-        200 => Ok(()),
-        other => Err(failed(&format!("it answers {other}"))),
+    let deadline = Instant::now() + Duration::from_millis(HEALTHCHECK_MILLISECONDS_MAX);
+    let target_of = Target::parse(target)?;
+    let status = target_of.connect(deadline).and_then(|mut stream| {
+        let (authority, path) = target_of.authority_and_path();
+        ask(&mut *stream, authority, path, deadline)
+    });
+    let unhealthy =
+        |cause: String| Failure::failed(format!("no healthy server at `{target}`: {cause}"));
+    match status {
+        Ok(200) => Ok(()),
+        Ok(other) => Err(unhealthy(format!("it answers {other}"))),
+        Err(error) => Err(unhealthy(error.to_string())),
+    }
+}
+
+/// A connection whose reads and writes end when time is up.
+trait Stream: Read + Write {
+    fn end_by(&self, deadline: Instant) -> io::Result<()>;
+}
+
+/// What is left of the time; none left is an error.
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        Err(io::ErrorKind::TimedOut.into())
+    } else {
+        Ok(left)
+    }
+}
+
+impl Stream for TcpStream {
+    fn end_by(&self, deadline: Instant) -> io::Result<()> {
+        let left = left(deadline)?;
+        self.set_read_timeout(Some(left))?;
+        self.set_write_timeout(Some(left))
+    }
+}
+
+#[cfg(unix)]
+impl Stream for std::os::unix::net::UnixStream {
+    fn end_by(&self, deadline: Instant) -> io::Result<()> {
+        let left = left(deadline)?;
+        self.set_read_timeout(Some(left))?;
+        self.set_write_timeout(Some(left))
     }
 }
 
@@ -53,6 +62,23 @@ enum Target<'a> {
 }
 
 impl Target<'_> {
+    fn authority_and_path(&self) -> (&str, &str) {
+        match self {
+            Target::Http { authority, path } => (authority, path),
+            Target::Unix(_) => ("localhost", pages::HEALTH),
+        }
+    }
+
+    fn connect(&self, deadline: Instant) -> io::Result<Box<dyn Stream>> {
+        match self {
+            Target::Http { authority, .. } => Ok(Box::new(connect_tcp(authority, deadline)?)),
+            #[cfg(unix)]
+            Target::Unix(path) => Ok(Box::new(std::os::unix::net::UnixStream::connect(path)?)),
+            #[cfg(not(unix))]
+            Target::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     fn parse(text: &str) -> Result<Target<'_>, Failure> {
         if let Some(path) = text.strip_prefix("unix:") {
             return Ok(Target::Unix(path));
@@ -75,12 +101,10 @@ impl Target<'_> {
     }
 }
 
-fn connect(authority: &str, at_most: Duration) -> io::Result<TcpStream> {
-    let has_port = authority
-        .rsplit(':')
-        .next()
-        .is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
-        && authority.contains(':');
+fn connect_tcp(authority: &str, deadline: Instant) -> io::Result<TcpStream> {
+    let port = authority.rsplit_once(':').map(|(_, port)| port);
+    let has_port =
+        port.is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
     let with_port = if has_port {
         authority.to_owned()
     } else {
@@ -88,7 +112,7 @@ fn connect(authority: &str, at_most: Duration) -> io::Result<TcpStream> {
     };
     let mut failure = io::Error::other("the name has no address");
     for address in with_port.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, at_most) {
+        match TcpStream::connect_timeout(&address, left(deadline)?) {
             Ok(stream) => return Ok(stream),
             Err(error) => failure = error,
         }
@@ -97,15 +121,16 @@ fn connect(authority: &str, at_most: Duration) -> io::Result<TcpStream> {
 }
 
 /// Asks for `path` and returns the status code of the answer.
-fn ask(mut stream: impl Read + Write, authority: &str, path: &str) -> io::Result<u16> {
+fn ask(stream: &mut dyn Stream, authority: &str, path: &str, deadline: Instant) -> io::Result<u16> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    stream.end_by(deadline)?;
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    let mut limited = stream.take(ANSWER_BYTES_MAX);
     // The first bytes are enough; what follows them need not come.
-    while answer.len() < "HTTP/1.1 200".len() && limited.limit() > 0 {
-        let mut chunk = [0; ANSWER_BYTES_MAX as usize];
-        let read = limited.read(&mut chunk)?;
+    while answer.len() < "HTTP/1.1 200 ".len() {
+        let mut chunk = [0; 64];
+        stream.end_by(deadline)?;
+        let read = stream.read(&mut chunk)?;
         if read == 0 {
             break;
         }

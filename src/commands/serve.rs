@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::site;
 use crate::cli::{Failure, ServeOptions};
-use crate::log::AccessLog;
+use crate::log::{AccessLog, say};
 use crate::origin::Origin;
-use crate::server::{self, Context, on_signals};
+use crate::server::{self, Address, Context, on_signals};
 #[cfg(all(unix, feature = "native"))]
 use crate::{
     embedded,
@@ -23,13 +23,14 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         .map_err(unusable)?;
     let address = bound.address().map_err(unusable)?;
 
+    let failed = |error| Failure::failed(format!("failed to start: {error}"));
     let access_log = if options.access_log {
-        AccessLog::to(Box::new(std::io::stdout()))
+        AccessLog::to(Box::new(std::io::stdout())).map_err(failed)?
     } else {
         AccessLog::off()
     };
     let started = format!(
-        "chapbook {}: serving {} paths of site {} on {} by {}",
+        "version {} serving {} paths of site {} on {} by {}",
         env!("CARGO_PKG_VERSION"),
         site.len(),
         site.digest().hex().get(..12).unwrap_or_default(),
@@ -42,16 +43,18 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     #[cfg(all(unix, feature = "native"))]
     if options.engine == Engine::Native {
         context.site_file = SiteFile::executable(embedded::bytes())
-            .inspect_err(|e| eprintln!("chapbook: large contents are copied, not sent: {e}"))
+            .inspect_err(|e| say(format_args!("large contents are copied, not sent: {e}")))
             .ok();
     }
     let context = Arc::new(context);
-    let failed = |error| Failure::failed(format!("failed to start: {error}"));
     on_signals(context.clone()).map_err(failed)?;
-    context.access_log.keep_flushed().map_err(failed)?;
-    eprintln!("{started}");
+    say(format_args!("{started}"));
     server::serve(options.engine, bound, &context).map_err(failed)?;
     context.access_log.flush();
-    eprintln!("chapbook: {}", context.statistics);
+    if let Address::Unix(path) = &address {
+        // What is left behind is replaced at the next start all the same.
+        let _ = std::fs::remove_file(path);
+    }
+    say(format_args!("{}", context.statistics));
     Ok(())
 }

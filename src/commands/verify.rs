@@ -2,12 +2,13 @@
 
 use super::{human, print, site};
 use crate::cli::Failure;
+use crate::log::say;
 
 pub(super) fn run() -> Result<(), Failure> {
     let site = site()?;
     let faults = site.verify();
     for fault in &faults {
-        eprintln!("chapbook: {fault}");
+        say(format_args!("{fault}"));
     }
     match faults.len() {
         0 => print(

@@ -1,7 +1,7 @@
 //! The chunked transfer coding: RFC 9112 §7.1. Read only to find its end: nothing here has a use
 //! for the content of a request.
 
-use crate::response::Reason;
+use crate::reason::Reason;
 
 /// The longest size line in bytes, its extensions included; § 7.1.1 asks for a bound.
 const SIZE_LINE_BYTES_MAX: u32 = 256;
@@ -200,7 +200,7 @@ fn extension_step(size: u64, quoted: bool, escaped: bool, byte: u8) -> State {
 #[cfg(test)]
 mod tests {
     use super::Chunks;
-    use crate::response::Reason;
+    use crate::reason::Reason;
 
     fn read(raw: &[u8]) -> Result<(usize, bool), Reason> {
         Chunks::new(1000).read(raw)

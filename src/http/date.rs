@@ -87,8 +87,10 @@ fn seconds(year: u64, month: &str, day: u64, time: &str) -> Option<u64> {
         minute,
         second,
     };
+    // 1972 was a leap year, 1973 was not; what holds for them holds for such years before 1970.
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let before_1970 = Civil {
-        year: year.max(1972),
+        year: if leap { 1972 } else { 1973 },
         ..civil
     };
     match civil.to_unix() {
@@ -127,6 +129,8 @@ mod tests {
     fn dates_before_the_epoch_count_as_the_epoch() {
         assert_eq!(parse(b"Wed, 31 Dec 1969 23:59:59 GMT", NOW), Some(0));
         assert_eq!(parse(b"Wed, 32 Dec 1969 23:59:59 GMT", NOW), None);
+        assert_eq!(parse(b"Sat, 29 Feb 1964 23:59:59 GMT", NOW), Some(0));
+        assert_eq!(parse(b"Sat, 29 Feb 1969 23:59:59 GMT", NOW), None);
     }
 
     #[test]

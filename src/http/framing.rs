@@ -2,8 +2,8 @@
 //! there is one, or none and the connection ends.
 
 use super::{list_members, trim_ows};
+use crate::reason::Reason;
 use crate::request::Request;
-use crate::response::Reason;
 
 /// The framing of a request's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +57,8 @@ fn digits(text: &[u8]) -> Result<u64, Reason> {
 #[cfg(test)]
 mod tests {
     use super::{Framing, framing};
+    use crate::reason::Reason;
     use crate::request::{Field, Fields, Request, Version};
-    use crate::response::Reason;
 
     const LENGTH: &str = "Content-Length";
     const CODING: &str = "Transfer-Encoding";

@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 
 use super::{is_token_byte, trim_ows};
 use crate::limits::RequestLimits;
+use crate::reason::Reason;
 use crate::request::{Field, Version};
-use crate::response::Reason;
 
 /// § 2.2: at least one empty line before a request line should be ignored; more are a flood.
 const EMPTY_LINES_MAX: usize = 2;
@@ -178,23 +178,26 @@ fn parse_field_line(line: &[u8]) -> Result<Field<'_>, Reason> {
     let colon = memchr(b':', line).ok_or(Reason::RequestMalformed)?;
     let name = line.get(..colon).unwrap_or_default();
     let value = trim_ows(line.get(colon + 1..).unwrap_or_default());
-    let is_value = |byte: &u8| (*byte >= b' ' && *byte != 0x7f) || *byte == b'\t';
-    let is_valid = !name.is_empty()
-        && name.iter().all(|byte| is_token_byte(*byte))
-        && value.iter().all(is_value);
-    if is_valid {
+    if is_field(name, value) {
         Ok(Field { name, value })
     } else {
         Err(Reason::RequestMalformed)
     }
 }
 
+/// Whether these are a field's name and value: RFC 9110 §5.1, §5.5.
+#[must_use]
+pub fn is_field(name: &[u8], value: &[u8]) -> bool {
+    let is_value = |byte: &u8| (*byte >= b' ' && *byte != 0x7f) || *byte == b'\t';
+    !name.is_empty() && name.iter().all(|byte| is_token_byte(*byte)) && value.iter().all(is_value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::parse;
     use crate::limits::RequestLimits;
+    use crate::reason::Reason;
     use crate::request::Version;
-    use crate::response::Reason;
 
     fn refused(raw: &[u8]) -> Option<Reason> {
         parse(raw, &RequestLimits::default()).err()

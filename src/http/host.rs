@@ -1,8 +1,8 @@
 //! The Host field and authorities: RFC 9110 §7.2, RFC 9112 §3.2, RFC 3986 §3.2.
 
 use super::trim_ows;
+use crate::reason::Reason;
 use crate::request::Request;
-use crate::response::Reason;
 
 /// Checks the Host field of a request.
 ///
@@ -103,8 +103,8 @@ fn is_reg_name(host: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{check, is_authority};
+    use crate::reason::Reason;
     use crate::request::{Field, Fields, Request, Version};
-    use crate::response::Reason;
 
     #[test]
     fn authorities() {

@@ -1,7 +1,7 @@
 //! Methods: RFC 9110 §9, and the registry of methods that IANA keeps.
 
 use super::is_token_byte;
-use crate::response::Reason;
+use crate::reason::Reason;
 
 /// A method, as far as it makes a difference here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Method {
 #[cfg(test)]
 mod tests {
     use super::Method;
-    use crate::response::Reason;
+    use crate::reason::Reason;
 
     #[test]
     fn known_registered_and_unknown_methods() {

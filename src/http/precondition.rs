@@ -3,8 +3,8 @@
 use super::date;
 use super::trim_ows;
 use super::validator::{Comparison, EntityTag, names};
+use crate::reason::Reason;
 use crate::request::Fields;
-use crate::response::Reason;
 
 /// The validators of the selected representation.
 #[derive(Clone, Copy, Debug)]
@@ -88,8 +88,8 @@ fn date_of(fields: Fields<'_>, name: &str, now: u64) -> Option<u64> {
 mod tests {
     use super::{Outcome, Validators, evaluate, range_applies};
     use crate::http::date::imf_fixdate;
+    use crate::reason::Reason;
     use crate::request::{Field, Fields};
-    use crate::response::Reason;
 
     const MODIFIED: u64 = 1_000_000_000;
     const NOW: u64 = 1_795_305_600;

@@ -23,6 +23,7 @@ pub enum Status {
     UriTooLong = 414,
     RangeNotSatisfiable = 416,
     ExpectationFailed = 417,
+    MisdirectedRequest = 421,
     RequestHeaderFieldsTooLarge = 431,
     InternalServerError = 500,
     NotImplemented = 501,
@@ -60,6 +61,7 @@ impl Status {
             Status::UriTooLong => "HTTP/1.1 414 URI Too Long\r\n",
             Status::RangeNotSatisfiable => "HTTP/1.1 416 Range Not Satisfiable\r\n",
             Status::ExpectationFailed => "HTTP/1.1 417 Expectation Failed\r\n",
+            Status::MisdirectedRequest => "HTTP/1.1 421 Misdirected Request\r\n",
             Status::RequestHeaderFieldsTooLarge => {
                 "HTTP/1.1 431 Request Header Fields Too Large\r\n"
             }

@@ -4,7 +4,7 @@ use sitepack::SitePath;
 
 use super::host::is_authority;
 use super::method::Method;
-use crate::response::Reason;
+use crate::reason::Reason;
 
 /// A request target, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,8 @@ impl<'a> Target<'a> {
     /// `TargetMalformed`: § 3.2 has a server answer 400.
     pub fn parse(method: Method, token: &[u8], raw: &'a [u8]) -> Result<Target<'a>, Reason> {
         if token == b"CONNECT" {
-            let is_valid = is_authority(raw) && raw.contains(&b':');
+            // § 3.2.3: host and port.
+            let is_valid = is_authority(raw) && raw.last().is_some_and(u8::is_ascii_digit);
             return if is_valid {
                 Ok(Target::Authority)
             } else {
@@ -100,9 +101,11 @@ fn after_authority(raw: &[u8]) -> Result<&[u8], Reason> {
         let (head, rest) = raw.split_at_checked(name.len())?;
         head.eq_ignore_ascii_case(name.as_bytes()).then_some(rest)
     };
-    let rest = scheme("http://")
-        .or_else(|| scheme("https://"))
-        .ok_or(Reason::TargetMalformed)?;
+    // § 7.4 of RFC 9110: https MUST be refused on a connection that is not secured.
+    if scheme("https://").is_some() {
+        return Err(Reason::Misdirected);
+    }
+    let rest = scheme("http://").ok_or(Reason::TargetMalformed)?;
     let end = rest
         .iter()
         .position(|byte| matches!(byte, b'/' | b'?'))
@@ -143,7 +146,7 @@ pub(crate) fn push_query(location: &mut impl Extend<u8>, query: &[u8]) {
 mod tests {
     use super::{Target, push_query};
     use crate::http::method::Method;
-    use crate::response::Reason;
+    use crate::reason::Reason;
 
     fn read(raw: &str) -> Result<(String, Option<String>, bool), Reason> {
         match Target::parse(Method::Get, b"GET", raw.as_bytes())? {
@@ -166,7 +169,7 @@ mod tests {
             ("http://a", "/", None, false),
             ("http://a?q", "/", Some("q"), false),
             ("HTTP://a:80/b", "/b", None, false),
-            ("https://[::1]:8080//b", "/b", None, true),
+            ("http://[::1]:8080//b", "/b", None, true),
             ("http://a/http://b/c", "/http:/b/c", None, true),
         ] {
             let expected = (path.to_owned(), query.map(str::to_owned), moved);
@@ -218,6 +221,7 @@ mod tests {
             }
             assert_eq!(read(raw), Err(Reason::TargetMalformed), "{raw:?}");
         }
+        assert_eq!(read("https://a/"), Err(Reason::Misdirected));
         assert_eq!(read("/a%2Fb"), Err(Reason::NotFound));
         assert_eq!(read("/a%5Cb"), Err(Reason::NotFound));
     }

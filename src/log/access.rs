@@ -3,19 +3,23 @@
 //! `TIME PEER METHOD TARGET STATUS BYTES CODING REASON MICROSECONDSus`, separated by single
 //! spaces. Bytes of method and target that could break the line are escaped as `\xHH`.
 //!
-//! Lines gather in a buffer, which is written when it is full, 200 ms after a line at the latest,
-//! and at the end. If standard output goes away, serving goes on.
+//! Lines gather in a buffer; a thread of its own writes them, 200 ms after a line at the latest,
+//! and at the end. Whoever answers requests never waits for it: if standard output is not read,
+//! lines wait up to a bound and are dropped beyond, counted; if it goes away, serving goes on.
 
 use std::fmt;
 use std::io::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sitepack::ContentCoding;
 use sitepack::date::rfc3339;
 
-use crate::limits::{LOG_BUFFER_BYTES, LOG_FLUSH_MILLISECONDS};
-use crate::response::Reason;
+use crate::limits::{
+    LOG_END_MILLISECONDS_MAX, LOG_FLUSH_BYTES, LOG_FLUSH_MILLISECONDS, LOG_WAITING_BYTES_MAX,
+};
+use crate::log::say;
+use crate::reason::Reason;
 
 /// What one line says.
 #[derive(Clone, Copy, Debug)]
@@ -81,13 +85,25 @@ impl fmt::Display for Escaped<'_> {
 
 /// The access log; clones share it.
 #[derive(Clone)]
-pub struct AccessLog(Option<Arc<Mutex<Buffer>>>);
+pub struct AccessLog(Option<Arc<Shared>>);
 
-struct Buffer {
-    waiting: Vec<u8>,
-    out: Box<dyn Write + Send>,
-    /// The reader went away.
-    broken: bool,
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// There is much to write, or the end has come.
+    due: Condvar,
+    /// All that waited was written.
+    written: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// Lines that found no room.
+    dropped: u64,
+    /// Somebody waits for everything to be written.
+    ending: bool,
+    /// The thread is writing, outside of the lock.
+    writing: bool,
 }
 
 impl AccessLog {
@@ -97,15 +113,22 @@ impl AccessLog {
         AccessLog(None)
     }
 
-    /// A log that writes to `out`.
-    #[must_use]
-    pub fn to(out: Box<dyn Write + Send>) -> AccessLog {
-        let buffer = Buffer {
-            waiting: Vec::new(),
-            out,
-            broken: false,
-        };
-        AccessLog(Some(Arc::new(Mutex::new(buffer))))
+    /// A log that writes to `out`, on a thread of its own.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub fn to(out: Box<dyn Write + Send>) -> std::io::Result<AccessLog> {
+        let shared = Arc::new(Shared {
+            waiting: Mutex::default(),
+            due: Condvar::new(),
+            written: Condvar::new(),
+        });
+        let writing = shared.clone();
+        let write = move || writing.write_to(out);
+        std::thread::Builder::new()
+            .name("access-log".to_owned())
+            .spawn(write)?;
+        Ok(AccessLog(Some(shared)))
     }
 
     /// Whether lines are wanted.
@@ -116,58 +139,73 @@ impl AccessLog {
 
     /// Adds a line.
     pub fn record(&self, line: &Line<'_>) {
-        let Some(buffer) = &self.0 else { return };
-        let mut buffer = lock(buffer);
+        let Some(shared) = &self.0 else { return };
+        let mut waiting = shared.lock();
+        if waiting.lines.len() >= LOG_WAITING_BYTES_MAX {
+            waiting.dropped += 1;
+            return;
+        }
+        let first = waiting.lines.is_empty();
         // Writing to a Vec cannot fail.
-        let _ = write!(buffer.waiting, "{line}");
-        if buffer.waiting.len() >= LOG_BUFFER_BYTES {
-            buffer.flush();
+        let _ = write!(waiting.lines, "{line}");
+        if first || (waiting.lines.len() >= LOG_FLUSH_BYTES && !waiting.writing) {
+            shared.due.notify_one();
         }
     }
 
-    /// Writes what waits.
+    /// Waits until what was recorded is written, or for a moment at most.
     pub fn flush(&self) {
-        if let Some(buffer) = &self.0 {
-            lock(buffer).flush();
-        }
-    }
-
-    /// Flushes from time to time, on a thread of its own, for as long as the process lives.
-    ///
-    /// # Errors
-    /// When there can be no thread.
-    pub fn keep_flushed(&self) -> std::io::Result<()> {
-        let Some(buffer) = self.0.clone() else {
-            return Ok(());
-        };
-        let flush = move || loop {
-            std::thread::sleep(Duration::from_millis(LOG_FLUSH_MILLISECONDS));
-            lock(&buffer).flush();
-        };
-        std::thread::Builder::new()
-            .name("access-log".to_owned())
-            .spawn(flush)
-            .map(|_| ())
+        let Some(shared) = &self.0 else { return };
+        let mut waiting = shared.lock();
+        waiting.ending = true;
+        shared.due.notify_one();
+        let at_most = Duration::from_millis(LOG_END_MILLISECONDS_MAX);
+        let unwritten = |waiting: &mut Waiting| waiting.writing || !waiting.lines.is_empty();
+        drop(
+            shared
+                .written
+                .wait_timeout_while(waiting, at_most, unwritten),
+        );
     }
 }
 
-fn lock(buffer: &Mutex<Buffer>) -> MutexGuard<'_, Buffer> {
-    buffer.lock().unwrap_or_else(PoisonError::into_inner)
-}
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-impl Buffer {
-    fn flush(&mut self) {
-        if !self.broken && !self.waiting.is_empty() {
-            let written = self
-                .out
-                .write_all(&self.waiting)
-                .and_then(|()| self.out.flush());
-            if let Err(error) = written {
-                self.broken = true;
-                eprintln!("chapbook: the access log ends here: {error}");
+    fn write_to(&self, mut out: Box<dyn Write + Send>) {
+        let pause = Duration::from_millis(LOG_FLUSH_MILLISECONDS);
+        let mut lines = Vec::new();
+        let mut broken = false;
+        loop {
+            let nothing = |waiting: &mut Waiting| waiting.lines.is_empty();
+            let some = self.due.wait_while(self.lock(), nothing);
+            let some = some.unwrap_or_else(PoisonError::into_inner);
+            let little =
+                |waiting: &mut Waiting| waiting.lines.len() < LOG_FLUSH_BYTES && !waiting.ending;
+            let waited = self.due.wait_timeout_while(some, pause, little);
+            let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut waiting.lines, &mut lines);
+            let dropped = std::mem::take(&mut waiting.dropped);
+            waiting.writing = !lines.is_empty();
+            drop(waiting);
+            if dropped > 0 {
+                say(format_args!(
+                    "the access log lost {dropped} lines: nobody took them"
+                ));
             }
+            if !broken && !lines.is_empty() {
+                let written = out.write_all(&lines).and_then(|()| out.flush());
+                if let Err(error) = written {
+                    broken = true;
+                    say(format_args!("the access log ends here: {error}"));
+                }
+            }
+            lines.clear();
+            self.lock().writing = false;
+            self.written.notify_all();
         }
-        self.waiting.clear();
     }
 }
 
@@ -190,7 +228,7 @@ mod tests {
     use sitepack::ContentCoding;
 
     use super::{AccessLog, Line};
-    use crate::response::Reason;
+    use crate::reason::Reason;
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);
@@ -207,7 +245,7 @@ mod tests {
     #[test]
     fn a_line_is_one_line_whatever_the_client_sends() {
         let out = Shared::default();
-        let log = AccessLog::to(Box::new(out.clone()));
+        let log = AccessLog::to(Box::new(out.clone())).unwrap();
         log.record(&Line {
             time: 1_795_305_600,
             peer: Some("::1".parse().unwrap()),
@@ -219,12 +257,59 @@ mod tests {
             reason: Reason::TargetMalformed,
             duration: Duration::from_micros(12),
         });
-        assert!(out.0.lock().unwrap().is_empty(), "lines wait for a flush");
         log.flush();
         assert_eq!(
             String::from_utf8_lossy(&out.0.lock().unwrap()),
             "2026-11-22T00:00:00Z ::1 - /a\\x20b\\x0a\\x1b[2J\\\\\\xff 400 34 identity \
              TargetMalformed 12us\n"
         );
+    }
+
+    /// A reader that never reads, until it is told to.
+    struct Stuck(std::sync::mpsc::Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_stops_nobody() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let log = AccessLog::to(Box::new(Stuck(told))).unwrap();
+        let target = [b'x'; 4096];
+        let line = Line {
+            time: 0,
+            peer: None,
+            method: b"GET",
+            target: &target,
+            status: 200,
+            bytes: 0,
+            coding: ContentCoding::Identity,
+            reason: Reason::Fresh,
+            duration: Duration::ZERO,
+        };
+        let started = std::time::Instant::now();
+        for _ in 0..5_000 {
+            log.record(&line);
+        }
+        log.flush();
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            started.elapsed()
+        );
+        let waiting = log.0.as_ref().unwrap().lock().lines.len();
+        assert!(
+            waiting <= crate::limits::LOG_WAITING_BYTES_MAX + 5_000,
+            "{waiting} bytes wait"
+        );
+        assert!(log.0.as_ref().unwrap().lock().dropped > 0);
+        drop(tell);
     }
 }

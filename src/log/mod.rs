@@ -4,5 +4,12 @@
 mod access;
 mod statistics;
 
+use std::io::Write as _;
+
 pub use access::{AccessLog, Line};
 pub use statistics::Statistics;
+
+/// Says what happened, in one line on standard error. If nobody listens there, so be it.
+pub fn say(event: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "chapbook: {event}");
+}

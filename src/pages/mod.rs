@@ -2,7 +2,8 @@
 
 use sitepack::SitePath;
 
-use crate::response::{Reason, Response};
+use crate::reason::Reason;
+use crate::response::Response;
 
 /// The prefix of all management pages.
 pub const PREFIX: &str = "/-/";

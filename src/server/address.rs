@@ -119,7 +119,7 @@ pub struct Shape {
     /// How many there are: one for each thread that accepts.
     pub listeners: usize,
     /// How long a read or a write may make no progress, for an engine that blocks. Linux gives it
-    /// to what is accepted.
+    /// to what is accepted on TCP; on Unix sockets there is no such thing.
     pub progress: Option<Duration>,
 }
 
@@ -204,9 +204,6 @@ fn bind_unix(path: &std::path::Path, shape: Shape) -> io::Result<Vec<Listener>> 
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
-    let socket = socket2::SockRef::from(&listener);
-    socket.set_read_timeout(shape.progress)?;
-    socket.set_write_timeout(shape.progress)?;
     let mut listeners = Vec::new();
     for _ in 1..shape.listeners {
         listeners.push(Listener::Unix(listener.try_clone()?));

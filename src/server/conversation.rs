@@ -14,8 +14,9 @@ use crate::http::framing::{Framing, framing};
 use crate::http::head::{self, Head};
 use crate::limits::{CONTENT_BYTES_MAX, RequestLimits};
 use crate::origin::Origin;
+use crate::reason::Reason;
 use crate::request::{Fields, Request};
-use crate::response::{Connection, Reason, Response};
+use crate::response::{Connection, Response};
 use crate::server::connection_field;
 
 /// One side of a connection's bytes.
@@ -176,17 +177,23 @@ impl<'s> Conversation<'s> {
             }
             Err(reason) => {
                 let nothing = Said::nothing();
-                let answer = refusal(reason, nothing.clone(), nothing);
+                let answer = refusal(reason, false, nothing.clone(), nothing);
                 return (input.len(), self.due(answer));
             }
         };
         let (answer, framing) = self.answer(&head, input, origin, terms);
         let bytes = head.bytes;
+        let is_head = head.method == b"HEAD";
         let left = match framing {
             _ if answer.response.reason.closes() => return (bytes, self.due(answer)),
             Framing::Length(0) => return (bytes, self.due(answer)),
             Framing::Length(length) if length > CONTENT_BYTES_MAX => {
-                let answer = refusal(Reason::ContentTooLarge, answer.method, answer.target);
+                let answer = refusal(
+                    Reason::ContentTooLarge,
+                    is_head,
+                    answer.method,
+                    answer.target,
+                );
                 return (bytes, self.due(answer));
             }
             Framing::Length(length) => Left::Bytes(length),
@@ -249,7 +256,11 @@ impl<'s> Conversation<'s> {
                 Ok((taken, whole)) => (taken, whole),
                 Err(reason) => {
                     let Answer { method, target, .. } = content.answer;
-                    return (input.len(), self.due(refusal(reason, method, target)));
+                    let is_head = method.of(b"") == b"HEAD";
+                    return (
+                        input.len(),
+                        self.due(refusal(reason, is_head, method, target)),
+                    );
                 }
             },
         };
@@ -272,13 +283,28 @@ impl<'s> Conversation<'s> {
 
     /// The answer to a request that did not come in time, if one has begun.
     pub fn timed_out(&mut self) -> Answer<'s> {
+        let is_head = matches!(
+            &self.state,
+            State::Content(content) if content.answer.method.of(b"") == b"HEAD"
+        );
         self.state = State::Over;
-        refusal(Reason::RequestTimeout, Said::nothing(), Said::nothing())
+        refusal(
+            Reason::RequestTimeout,
+            is_head,
+            Said::nothing(),
+            Said::nothing(),
+        )
     }
 }
 
-fn refusal<'s>(reason: Reason, method: Said, target: Said) -> Answer<'s> {
+/// A refusal that ends the conversation; `is_head` if it must have no content.
+fn refusal<'s>(reason: Reason, is_head: bool, method: Said, target: Said) -> Answer<'s> {
     let response = Response::refusal(reason);
+    let response = if is_head {
+        response.without_content()
+    } else {
+        response
+    };
     Answer {
         response,
         connection: Connection::Close,
@@ -293,7 +319,8 @@ mod tests {
     use super::{Conversation, Terms, Turn};
     use crate::limits::RequestLimits;
     use crate::origin::Origin;
-    use crate::response::{Connection, Reason};
+    use crate::reason::Reason;
+    use crate::response::Connection;
 
     const TERMS: Terms = Terms {
         limits: RequestLimits {

@@ -21,7 +21,7 @@ pub(crate) use shutdown::on_signals;
 
 use crate::http::connection::persists;
 use crate::limits::ConnectionLimits;
-use crate::log::{AccessLog, Statistics};
+use crate::log::{AccessLog, Statistics, say};
 use crate::origin::Origin;
 use crate::request::Request;
 use crate::response::{Connection, Response};
@@ -170,7 +170,7 @@ impl Context {
     pub(crate) fn accept_failed(&self, error: &std::io::Error) {
         let now = now();
         if self.accept_failed.swap(now, Ordering::Relaxed) != now {
-            eprintln!("chapbook: failed to accept a connection: {error}");
+            say(format_args!("failed to accept a connection: {error}"));
         }
     }
 }

@@ -93,7 +93,6 @@ pub(crate) fn on_signals(context: std::sync::Arc<super::Context>) -> std::io::Re
     let listen = move || {
         for signal in signals.forever() {
             if context.shutdown.is_begun() {
-                context.access_log.flush();
                 std::process::exit(128 + signal);
             }
             context.begin_shutdown();

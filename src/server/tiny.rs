@@ -1,4 +1,4 @@
-//! The portable engine: tiny_http owns the sockets. The only file that names it.
+//! The portable engine: tiny_http owns the sockets. The only file that calls it.
 //!
 //! tiny_http 0.12 reads requests on a thread a connection and hands them over in a queue; a fixed
 //! number of workers here answers them. What it would do wrong if left alone:
@@ -7,51 +7,203 @@
 //!    The listener comes with TCP_NODELAY, and Linux gives that to what is accepted.
 //! 2. Its own responses come in chunks from 32 KiB on, and give a 304 a Content-Length. So it is
 //!    asked for its writer, and answers are written as they are, with their right lengths.
-//! 3. It has no time-outs. The listener comes with them too, with one effect: an accept that
-//!    waits as long fails.
+//! 3. It has no time-outs. A TCP listener comes with them too, and with one effect: an accept that
+//!    waits as long fails, and 4 happens. So somebody knocks from time to time: this engine itself.
 //! 4. One failed accept, or a panic for want of descriptors, ends its accept thread. Then a new
-//!    server is started on another handle of the same listener, and one thread goes on answering
+//!    server is started on another handle of the same listener, and a few threads go on answering
 //!    for the connections of the old one.
-//! 5. To skip the content of a request it allocates all of it. A request that announces more
-//!    than 16 MiB, or does not send what it announced, is left unanswered, its connection stuck.
+//! 5. It hands pipelined requests of one client to several workers, of which all but one then wait
+//!    for their turn to write. So a client has one worker at a time, and its other requests wait.
+//! 6. It does not close a connection that the client keeps. After an answer that ends it, what the
+//!    client still sends is dropped unanswered.
+//! 7. To skip the content of a request it allocates all of it. A request that announces more
+//!    than 16 MiB, or takes too long, is left unanswered, its connection stuck until the end.
 //!
-//! What it cannot be kept from: threads and queue are unbounded, a field line has any length, it
-//! answers malformed requests by itself, and it never closes a connection that the client keeps.
+//! What it cannot be kept from stands in the README under Limitations.
 
+use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::panic;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Bound, Context, Listener, connection_field, now};
 use crate::http::date::imf_fixdate;
 use crate::http::framing::{Framing, framing};
+use crate::http::head::is_field;
 use crate::limits::{
     CONTENT_BYTES_MAX, DRAIN_QUIET_MILLISECONDS, DRAIN_SECONDS_MAX, TINY_ACCEPT_PAUSE_MILLISECONDS,
-    TINY_RETIRED_SECONDS_MAX, TINY_SKIPPED_CONTENT_BYTES_MAX, TINY_SOCKET_SECONDS_MAX,
-    TINY_WORKERS,
+    TINY_RETIRED_SECONDS_MAX, TINY_RETIRED_WORKERS, TINY_SKIPPED_CONTENT_BYTES_MAX,
+    TINY_SOCKET_SECONDS_MAX, TINY_WORKERS,
 };
-use crate::log::Line;
+use crate::log::{Line, say};
+use crate::reason::Reason;
 use crate::request::{Field, Fields, Request, Version};
-use crate::response::{Reason, Response};
+use crate::response::{Connection, Response};
 
 /// How often a thread that waits for requests looks whether it should go on.
 const POLL: Duration = Duration::from_millis(250);
 
-/// The server that accepts, which changes when its accept thread ends.
-struct Accepting {
+/// How often somebody knocks, so that no accept waits too long.
+const KNOCK: Duration = Duration::from_secs(TINY_SOCKET_SECONDS_MAX / 3);
+
+/// What all threads of this engine share.
+struct Shared {
+    /// The server that accepts, which changes when its accept thread ends.
     server: RwLock<Arc<tiny_http::Server>>,
     /// Its accept thread has ended.
     ended: AtomicBool,
+    peers: Mutex<HashMap<SocketAddr, Peer>>,
     /// Requests that were taken up and are not answered.
     in_flight: AtomicU64,
     /// How many were ever taken up.
     taken_up: AtomicU64,
 }
 
-impl Accepting {
+/// A client that is being answered, or has got its last answer.
+enum Peer {
+    /// Its next requests wait here.
+    Busy(VecDeque<tiny_http::Request>),
+    /// Its connection is over as far as this side goes, since then.
+    Over(Instant),
+}
+
+/// Serves until the shutdown has begun and what was in flight is answered.
+pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
+    let [listener, ..] = &*bound.listeners else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let shared = Arc::new(Shared {
+        server: RwLock::new(Arc::new(start(listener)?)),
+        ended: AtomicBool::new(false),
+        peers: Mutex::new(HashMap::new()),
+        in_flight: AtomicU64::new(0),
+        taken_up: AtomicU64::new(0),
+    });
+    watch_panics(&shared);
+    for number in 0..TINY_WORKERS {
+        let (shared, context) = (shared.clone(), context.clone());
+        let work = move || shared.work(&context);
+        thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(work)?;
+    }
+    let mut knocked = Instant::now();
+    while !context.shutdown.wait(POLL) {
+        if shared.ended.swap(false, Ordering::AcqRel) {
+            restart(listener, &shared, context);
+        }
+        if knocked.elapsed() >= KNOCK {
+            knock(listener);
+            shared.forget_old_peers();
+            knocked = Instant::now();
+        }
+    }
+    thread::sleep(Duration::from_secs(context.options.drain_delay_seconds));
+    stop(listener);
+    if !shared.drain() {
+        say(format_args!("not everything was answered in time"));
+    }
+    context.shutdown.complete();
+    Ok(())
+}
+
+fn start(listener: &Listener) -> io::Result<tiny_http::Server> {
+    let listener: tiny_http::Listener = match listener {
+        Listener::Tcp(listener) => listener.try_clone()?.into(),
+        #[cfg(unix)]
+        Listener::Unix(listener) => listener.try_clone()?.into(),
+    };
+    tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)
+}
+
+/// Connects to this server and leaves: see 3 above.
+fn knock(listener: &Listener) {
+    let Listener::Tcp(listener) = listener else {
+        return;
+    };
+    let Ok(mut address) = listener.local_addr() else {
+        return;
+    };
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        });
+    }
+    // Nobody there means that the accept thread has ended, which is noticed elsewhere.
+    let _ = TcpStream::connect_timeout(&address, POLL);
+}
+
+/// Stops accepting: a blocked accept returns, new connections are refused. Where a system cannot
+/// shut a listener down, it ends with the process.
+fn stop(listener: &Listener) {
+    let _ = match listener {
+        Listener::Tcp(listener) => {
+            socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both)
+        }
+        #[cfg(unix)]
+        Listener::Unix(listener) => {
+            socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both)
+        }
+    };
+}
+
+/// Replaces a server whose accept thread ended.
+fn restart(listener: &Listener, shared: &Arc<Shared>, context: &Arc<Context>) {
+    let server = match start(listener) {
+        Ok(server) => Arc::new(server),
+        Err(error) => {
+            context.accept_failed(&error);
+            thread::sleep(Duration::from_millis(TINY_ACCEPT_PAUSE_MILLISECONDS));
+            shared.ended.store(true, Ordering::Release);
+            return;
+        }
+    };
+    let mut current = shared
+        .server
+        .write()
+        .unwrap_or_else(PoisonError::into_inner);
+    let old = std::mem::replace(&mut *current, server);
+    drop(current);
+    for _ in 0..TINY_WORKERS {
+        old.unblock();
+    }
+    for _ in 0..TINY_RETIRED_WORKERS {
+        let (shared, context, old) = (shared.clone(), context.clone(), old.clone());
+        let keep = move || shared.keep_retired(&old, &context);
+        // Without a thread, connections from before are left alone.
+        let _ = thread::Builder::new()
+            .name("retired".to_owned())
+            .spawn(keep);
+    }
+    #[cfg(unix)]
+    if matches!(listener, Listener::Unix(_)) {
+        // Dropped, it would remove the socket's file.
+        std::mem::forget(old);
+    }
+}
+
+/// Learns of accept threads that end in a panic: tiny_http unwraps what fails without descriptors
+/// or threads. A panic in its `client.rs` is one of a connection, and costs only that.
+fn watch_panics(shared: &Arc<Shared>) {
+    let shared = shared.clone();
+    let previous = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        previous(info);
+        let file = info.location().map_or("", |location| location.file());
+        let of_accepting =
+            file.ends_with("refined_tcp_stream.rs") || file.contains("/std/src/thread");
+        if of_accepting {
+            shared.ended.store(true, Ordering::Release);
+        }
+    }));
+}
+
+impl Shared {
     fn current(&self) -> Arc<tiny_http::Server> {
         self.server
             .read()
@@ -59,12 +211,114 @@ impl Accepting {
             .clone()
     }
 
-    /// Answers a request, which is in flight until then.
-    fn answer(&self, request: tiny_http::Request, context: &Context) {
+    fn peers(&self) -> MutexGuard<'_, HashMap<SocketAddr, Peer>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, context: &Context) {
+        while !context.shutdown.is_complete() {
+            match self.current().recv_timeout(POLL) {
+                Ok(Some(request)) => self.take_up(request, context),
+                Ok(None) => {}
+                Err(error) => self.accept_failed(&error, context),
+            }
+        }
+    }
+
+    /// Answers for the connections of a server that no longer accepts, until they are quiet.
+    fn keep_retired(&self, server: &tiny_http::Server, context: &Context) {
+        let quiet_max = Duration::from_secs(TINY_RETIRED_SECONDS_MAX);
+        let mut last = Instant::now();
+        while last.elapsed() < quiet_max && !context.shutdown.is_complete() {
+            if let Ok(Some(request)) = server.recv_timeout(POLL) {
+                self.take_up(request, context);
+                last = Instant::now();
+            }
+        }
+    }
+
+    fn accept_failed(&self, error: &io::Error, context: &Context) {
+        let idle = matches!(
+            error.kind(),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+        );
+        if !idle && !context.shutdown.is_begun() {
+            context.accept_failed(error);
+            thread::sleep(Duration::from_millis(TINY_ACCEPT_PAUSE_MILLISECONDS));
+        }
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Answers a request and those of the same client that come meanwhile, in their order.
+    fn take_up(&self, request: tiny_http::Request, context: &Context) {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
         self.taken_up.fetch_add(1, Ordering::AcqRel);
-        answer(request, context);
+        let peer = request.remote_addr().copied();
+        let mut next = self.admit(peer, request);
+        while let Some(request) = next {
+            let work = || answer(request, context);
+            let goes_on = catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
+            next = self.next_of(peer, goes_on);
+        }
         self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// The request, if it is its turn; it waits, or is dropped, if its client is busy or over.
+    fn admit(
+        &self,
+        peer: Option<SocketAddr>,
+        request: tiny_http::Request,
+    ) -> Option<tiny_http::Request> {
+        // Clients on a Unix socket have no names.
+        let Some(peer) = peer else {
+            return Some(request);
+        };
+        let mut peers = self.peers();
+        match peers.get_mut(&peer) {
+            Some(Peer::Busy(waiting)) => {
+                waiting.push_back(request);
+                None
+            }
+            Some(Peer::Over(_)) => {
+                drop(peers);
+                drop_unanswered(request);
+                None
+            }
+            None => {
+                peers.insert(peer, Peer::Busy(VecDeque::new()));
+                Some(request)
+            }
+        }
+    }
+
+    fn next_of(&self, peer: Option<SocketAddr>, goes_on: bool) -> Option<tiny_http::Request> {
+        let peer = peer?;
+        let mut peers = self.peers();
+        if goes_on {
+            let next = match peers.get_mut(&peer) {
+                Some(Peer::Busy(waiting)) => waiting.pop_front(),
+                Some(Peer::Over(_)) | None => None,
+            };
+            if next.is_none() {
+                peers.remove(&peer);
+            }
+            return next;
+        }
+        let before = peers.insert(peer, Peer::Over(Instant::now()));
+        drop(peers);
+        if let Some(Peer::Busy(waiting)) = before {
+            waiting.into_iter().for_each(drop_unanswered);
+        }
+        None
+    }
+
+    /// A client's address is not used again as soon as this.
+    fn forget_old_peers(&self) {
+        let old = Duration::from_secs(TINY_SOCKET_SECONDS_MAX);
+        self.peers().retain(|_, peer| match peer {
+            Peer::Busy(_) => true,
+            Peer::Over(since) => since.elapsed() < old,
+        });
     }
 
     /// Waits until nothing is in flight and nothing came for a moment, or time is up. Whether
@@ -84,229 +338,141 @@ impl Accepting {
     }
 }
 
-/// Serves until the shutdown has begun and what was in flight is answered.
-pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
-    let [listener, ..] = &*bound.listeners else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let accepting = Arc::new(Accepting {
-        server: RwLock::new(Arc::new(start(listener)?)),
-        ended: AtomicBool::new(false),
-        in_flight: AtomicU64::new(0),
-        taken_up: AtomicU64::new(0),
-    });
-    watch_panics(&accepting);
-    for number in 0..TINY_WORKERS {
-        let (accepting, context) = (accepting.clone(), context.clone());
-        let work = move || work(&accepting, &context);
-        thread::Builder::new()
-            .name(format!("worker-{number}"))
-            .spawn(work)?;
-    }
-    while !context.shutdown.wait(POLL) {
-        if accepting.ended.swap(false, Ordering::AcqRel) {
-            restart(listener, &accepting, context);
-        }
-    }
-    thread::sleep(Duration::from_secs(context.options.drain_delay_seconds));
-    stop(listener);
-    if !accepting.drain() {
-        eprintln!("chapbook: not everything was answered in time");
-    }
-    context.shutdown.complete();
-    Ok(())
-}
-
-/// Stops accepting: a blocked accept returns, new connections are refused. Where a system cannot
-/// shut a listener down, it ends with the process.
-fn stop(listener: &Listener) {
-    let _ = match listener {
-        Listener::Tcp(listener) => {
-            socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both)
-        }
-        #[cfg(unix)]
-        Listener::Unix(listener) => {
-            socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both)
-        }
-    };
-}
-
-fn start(listener: &Listener) -> io::Result<tiny_http::Server> {
-    let listener: tiny_http::Listener = match listener {
-        Listener::Tcp(listener) => listener.try_clone()?.into(),
-        #[cfg(unix)]
-        Listener::Unix(listener) => listener.try_clone()?.into(),
-    };
-    tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)
-}
-
-/// Replaces a server whose accept thread ended.
-fn restart(listener: &Listener, accepting: &Arc<Accepting>, context: &Arc<Context>) {
-    let server = match start(listener) {
-        Ok(server) => Arc::new(server),
-        Err(error) => {
-            eprintln!("chapbook: failed to accept connections, will try again: {error}");
-            thread::sleep(Duration::from_millis(TINY_ACCEPT_PAUSE_MILLISECONDS));
-            accepting.ended.store(true, Ordering::Release);
-            return;
-        }
-    };
-    let mut current = accepting
-        .server
-        .write()
-        .unwrap_or_else(PoisonError::into_inner);
-    let old = std::mem::replace(&mut *current, server);
-    drop(current);
-    for _ in 0..TINY_WORKERS {
-        old.unblock();
-    }
-    let (accepting, context) = (accepting.clone(), context.clone());
-    let keep = move || keep_retired(&old, &accepting, &context);
-    if let Err(error) = thread::Builder::new()
-        .name("retired".to_owned())
-        .spawn(keep)
-    {
-        eprintln!("chapbook: connections from before are left alone: {error}");
+/// A request that is dropped is answered with 500 by tiny_http; one that gave its writer is not.
+fn drop_unanswered(request: tiny_http::Request) {
+    let announced = request.body_length().unwrap_or(0) as u64;
+    if announced > TINY_SKIPPED_CONTENT_BYTES_MAX {
+        std::mem::forget(request);
+    } else {
+        drop(request.into_writer());
     }
 }
 
-/// Answers for the connections of a server that no longer accepts, until they are quiet.
-fn keep_retired(server: &tiny_http::Server, accepting: &Accepting, context: &Context) {
-    let mut last = Instant::now();
-    let quiet_max = Duration::from_secs(TINY_RETIRED_SECONDS_MAX);
-    while last.elapsed() < quiet_max && !context.shutdown.is_complete() {
-        if let Ok(Some(request)) = server.recv_timeout(POLL) {
-            accepting.answer(request, context);
-            last = Instant::now();
-        }
-    }
-}
-
-fn work(accepting: &Accepting, context: &Context) {
-    while !context.shutdown.is_complete() {
-        match accepting.current().recv_timeout(POLL) {
-            Ok(Some(request)) => accepting.answer(request, context),
-            Ok(None) => {}
-            Err(error) => accept_failed(&error, accepting, context),
-        }
-    }
-}
-
-fn accept_failed(error: &io::Error, accepting: &Accepting, context: &Context) {
-    // Nobody came for as long as a read may take: see 3 above. Or the listener was stopped.
-    let idle = matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    );
-    if !idle && !context.shutdown.is_begun() {
-        context.accept_failed(error);
-        thread::sleep(Duration::from_millis(TINY_ACCEPT_PAUSE_MILLISECONDS));
-    }
-    accepting.ended.store(true, Ordering::Release);
-}
-
-/// Learns of accept threads that end in a panic: tiny_http unwraps what fails without
-/// descriptors or threads. A panic in `client.rs` is one of a connection, and costs only that.
-fn watch_panics(accepting: &Arc<Accepting>) {
-    let accepting = accepting.clone();
-    let previous = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        previous(info);
-        let file = info.location().map_or("", |location| location.file());
-        if !file.ends_with("client.rs") {
-            accepting.ended.store(true, Ordering::Release);
-        }
-    }));
-}
-
-fn answer(mut request: tiny_http::Request, context: &Context) {
+/// Answers a request. Whether its connection goes on.
+fn answer(mut request: tiny_http::Request, context: &Context) -> bool {
     let started = Instant::now();
     let time = now();
-    let peer = request.remote_addr().map(std::net::SocketAddr::ip);
+    let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
     let head = Head::of(&request);
     let fields = head.fields();
     let parsed = head.request(&fields);
-    let mut response = context.origin.respond(&parsed, time);
-
+    let (mut response, announced) = if fields.iter().all(|field| is_field(field.name, field.value))
+    {
+        // If the framing is in conflict, that is the answer, and it closes.
+        let announced = framing(&parsed).unwrap_or(Framing::Length(0));
+        (context.origin.respond(&parsed, time), announced)
+    } else {
+        (
+            Response::refusal(Reason::RequestMalformed),
+            Framing::Length(0),
+        )
+    };
     // tiny_http would wait for the rest of the content before it lets go of the writer.
-    let announced = framing(&parsed).unwrap_or(Framing::Length(0));
-    let complete = skip_content(&mut request, announced);
-    if !complete || announced_more_than(CONTENT_BYTES_MAX, announced) {
+    let skipped = skip_content(&mut request, announced);
+    if matches!(skipped, Skipped::TooMuch | Skipped::Never) {
         response = Response::refusal(Reason::ContentTooLarge);
+        if parsed.method == b"HEAD" {
+            response = response.without_content();
+        }
     }
     let connection = connection_field(&parsed, &response, context.shutdown.is_begun());
-    let mut sent = 0;
-    if complete {
-        let mut writer = request.into_writer();
-        match write(&mut writer, &response, &imf_fixdate(time), connection) {
-            Ok(()) => sent = response.content.len(),
-            Err(_) => context.statistics.peer_gone(),
-        }
-    } else {
-        // Dropping it would allocate and wait: see 5 above. Its connection thread waits for ever.
+    let mut sent = Ok(0);
+    if skipped == Skipped::Never {
+        // Dropping it would allocate or wait: see 7 above. Its connection waits for ever.
         std::mem::forget(request);
+    } else {
+        let mut writer = request.into_writer();
+        sent = write(&mut *writer, &response, &imf_fixdate(time), connection);
     }
+    if sent.is_err() {
+        context.statistics.peer_gone();
+    }
+    let bytes = *sent.as_ref().unwrap_or(&0);
     let status = response.status.code();
-    context.statistics.answered(status, sent);
+    context.statistics.answered(status, bytes);
     context.access_log.record(&Line {
         time,
         peer,
         method: parsed.method,
         target: parsed.target,
         status,
-        bytes: sent,
+        bytes,
         coding: response.coding,
         reason: response.reason,
         duration: started.elapsed(),
     });
+    sent.is_ok() && connection != Connection::Close
 }
 
+/// Writes an answer; how much of it was content.
 fn write(
     writer: &mut dyn io::Write,
     response: &Response<'_>,
     date: &str,
-    connection: crate::response::Connection,
-) -> io::Result<()> {
+    connection: Connection,
+) -> io::Result<u64> {
     let mut head = Vec::with_capacity(1024);
     response.write_head(&mut head, date, connection);
     writer.write_all(&head)?;
     for slice in response.content.slices() {
         writer.write_all(slice)?;
     }
-    writer.flush()
+    writer.flush()?;
+    Ok(response.content.len())
 }
 
-fn announced_more_than(bytes: u64, announced: Framing) -> bool {
-    matches!(announced, Framing::Length(length) if length > bytes)
+/// What became of the content of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Skipped {
+    /// It came, or there was none, or its client is gone.
+    Whole,
+    /// It came, and was more than is accepted.
+    TooMuch,
+    /// It will not come in time.
+    Never,
 }
 
-/// Reads and drops the content of a request. Whether it came whole, within bounds of size and
-/// time.
-fn skip_content(request: &mut tiny_http::Request, announced: Framing) -> bool {
-    let mut left = match announced {
-        Framing::Length(0) => return true,
-        Framing::Length(length) if length > TINY_SKIPPED_CONTENT_BYTES_MAX => return false,
-        Framing::Length(length) => length,
-        Framing::Chunked => CONTENT_BYTES_MAX,
+/// Reads and drops the content of a request, within bounds of size and time.
+fn skip_content(request: &mut tiny_http::Request, announced: Framing) -> Skipped {
+    let (mut left, chunked) = match announced {
+        Framing::Length(0) => return Skipped::Whole,
+        Framing::Length(length) if length > TINY_SKIPPED_CONTENT_BYTES_MAX => {
+            return Skipped::Never;
+        }
+        Framing::Length(length) => (length, false),
+        Framing::Chunked => (TINY_SKIPPED_CONTENT_BYTES_MAX, true),
     };
     let deadline = Instant::now() + Duration::from_secs(TINY_SOCKET_SECONDS_MAX);
     let mut buffer = [0; 8192];
+    let mut read = 0_u64;
     let reader = request.as_reader();
-    while left > 0 && Instant::now() < deadline {
+    while left > 0 {
+        if Instant::now() >= deadline {
+            return Skipped::Never;
+        }
         let wanted = usize::try_from(left)
             .unwrap_or(usize::MAX)
             .min(buffer.len());
         let Some(window) = buffer.get_mut(..wanted) else {
-            return false;
+            return Skipped::Never;
         };
         match reader.read(window) {
-            Ok(0) => return announced == Framing::Chunked,
-            Ok(read) => left = left.saturating_sub(read as u64),
+            Ok(0) => break,
+            Ok(some) => {
+                left = left.saturating_sub(some as u64);
+                read += some as u64;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Skipped::Never,
+            // Reset, or not chunked: nothing more can come.
+            Err(_) => break,
         }
     }
-    left == 0 && announced != Framing::Chunked
+    if read > CONTENT_BYTES_MAX || (chunked && left == 0) {
+        Skipped::TooMuch
+    } else {
+        Skipped::Whole
+    }
 }
 
 /// The parts of a tiny_http request that a `Request` borrows.
@@ -320,6 +486,7 @@ struct Head {
 impl Head {
     fn of(request: &tiny_http::Request) -> Head {
         let version = request.http_version();
+        let lines = request.headers().iter();
         Head {
             method: request.method().as_str().to_owned(),
             target: request.url().to_owned(),
@@ -327,9 +494,7 @@ impl Head {
                 major: version.0,
                 minor: version.1,
             },
-            lines: request
-                .headers()
-                .iter()
+            lines: lines
                 .map(|line| (line.field.as_str().to_string(), line.value.to_string()))
                 .collect(),
         }

@@ -18,6 +18,8 @@ mod compiler;
 mod conditionals;
 mod exchange;
 mod methods;
+#[cfg(all(unix, feature = "native"))]
+mod native;
 mod negotiation;
 mod packed_site;
 mod ranges;

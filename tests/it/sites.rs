@@ -23,6 +23,11 @@ pub(crate) fn poems() -> Site<'static> {
 /// A site of files with what the poems do not have: an empty file, a large one, a name with the
 /// hash of its content, names that need encoding.
 pub(crate) fn files() -> Site<'static> {
+    Site::open(files_bytes()).unwrap()
+}
+
+/// The bytes of the same.
+pub(crate) fn files_bytes() -> &'static [u8] {
     static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let root = tempfile::tempdir().unwrap();
         write_files(root.path());
@@ -31,7 +36,7 @@ pub(crate) fn files() -> Site<'static> {
             .modified(Some(FILES_MODIFIED));
         compiler.compile().unwrap().bytes
     });
-    Site::open(&BYTES).unwrap()
+    &BYTES
 }
 
 /// The content of `/large.png`: nothing repeats, so that a wrong offset shows.

@@ -13,7 +13,11 @@ fn directories_without_their_slash_and_index_files_are_redirected() {
     assert_eq!(location("/sub"), "/sub/");
     assert_eq!(location("/sub/index.html"), "/sub/");
     assert_eq!(location("/index.html"), "/");
-    assert_eq!(location("/na%20me/../sub"), "/sub");
+    assert_eq!(
+        location("/na%20me/../sub"),
+        "/sub/",
+        "one redirect, not two"
+    );
 }
 
 #[test]
@@ -104,9 +108,13 @@ fn absolute_form_is_understood() {
         .on_files()
         .expect(200)
         .run();
-    Exchange::get("HTTPS://b.example:8443/eleven.txt?x")
+    Exchange::get("HTTP://b.example:8443/eleven.txt?x")
         .on_files()
         .expect(200)
+        .run();
+    Exchange::get("https://a.example/eleven.txt")
+        .on_files()
+        .expect(421)
         .run();
     Exchange::get("http://a.example")
         .on_files()

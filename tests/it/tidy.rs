@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chapbook::origin::Origin;
+use chapbook::reason::Reason;
 use chapbook::request::{Field, Fields, Request, Version};
-use chapbook::response::Reason;
 
 use crate::exchange::NOW;
 
@@ -184,6 +184,7 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
         &["std::fs", " fs::", "(fs::", " File::", "(File::"],
         &[
             "src/commands/extract.rs",
+            "src/commands/serve.rs",
             "src/server/address.rs",
             "src/server/native/site_file.rs",
         ],

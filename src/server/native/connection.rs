@@ -80,6 +80,8 @@ pub(super) struct Connection {
     hungry: bool,
     /// The system has said that there is input, and a read has not yet said that there is none.
     readable: bool,
+    /// The client has said that it sends no more.
+    ended: bool,
     /// An answer that could not be sent at once.
     output: Option<Box<Output>>,
     /// Bytes that were dropped since the last answer; none unless lingering.
@@ -108,6 +110,7 @@ impl Connection {
             input: Vec::new(),
             hungry: true,
             readable: false,
+            ended: false,
             output: None,
             lingering: None,
             seen: 0,
@@ -118,9 +121,10 @@ impl Connection {
         &mut self.stream
     }
 
-    /// The system says that there is input.
-    pub(super) fn set_readable(&mut self) {
+    /// The system says that there is input; `ended` if also that the client sends no more.
+    pub(super) fn set_readable(&mut self, ended: bool) {
         self.readable = true;
+        self.ended |= ended;
     }
 
     /// Whether the client has taken at least so much of the answer under way since the last time.
@@ -197,8 +201,9 @@ impl Connection {
         match self.stream.read(&mut scratch.input) {
             Ok(0) => Some(0),
             Ok(read) => {
-                // epoll(7): fewer bytes than asked for means that there are no more.
-                self.readable = read == scratch.input.len();
+                // epoll(7): fewer bytes than asked for means that there are no more. The end of
+                // them, though, was told with the bytes, and is not told again.
+                self.readable = read == scratch.input.len() || self.ended;
                 Some(read)
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {

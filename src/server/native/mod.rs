@@ -5,7 +5,9 @@
 //! 2. Input is read into one buffer of the thread and looked at there; a connection keeps only
 //!    what is left of it. In the steady state no request allocates.
 //! 3. A connection waits for one thing at a time, and each kind of waiting has a bound. At the
-//!    bound of connections, the one that has idled longest makes room.
+//!    bound of connections, the one that has idled longest makes room, so that who comes new is
+//!    served: waiting in the system's queue behind idle ones would be worse for everybody, and a
+//!    503 would only make clients ask again.
 //! 4. A panic in a connection, which should not be, costs that connection.
 //! 5. At the end, what was begun is finished: listeners close, idle connections close, answers
 //!    complete, and a deadline ends the rest.
@@ -32,8 +34,10 @@ use self::timers::{Timers, Wait};
 use super::conversation::Terms;
 use super::{Bound, Context, Listener, now};
 use crate::limits::{
-    ACCEPT_PAUSE_MILLISECONDS, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX, WRITE_PROGRESS_BYTES_MIN,
+    ACCEPT_PAUSE_MILLISECONDS, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX,
+    REQUEST_GRACE_MILLISECONDS, WRITE_PROGRESS_BYTES_MIN,
 };
+use crate::log::say;
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -44,8 +48,9 @@ const EVENTS: usize = 256;
 pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
     raise_descriptor_limit();
     let mut threads = Vec::new();
+    let listeners = bound.listeners.len();
     for (number, listener) in (0..).zip(bound.listeners) {
-        let mut serving = Loop::new(listener, context.clone())?;
+        let mut serving = Loop::new(listener, listeners, context.clone())?;
         let name = format!("loop-{number}");
         threads.push(
             thread::Builder::new()
@@ -55,7 +60,7 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
     }
     for thread in threads {
         if thread.join().is_err() {
-            eprintln!("chapbook: an event loop failed");
+            say(format_args!("an event loop failed"));
         }
     }
     context.shutdown.complete();
@@ -123,6 +128,8 @@ struct Loop {
     poll: Poll,
     listener: Option<Accepting>,
     connections: Slab<Connection>,
+    /// This thread's share of the bound.
+    connections_max: usize,
     timers: Timers,
     scratch: Scratch,
     /// Connections that gave way to others and want their turn.
@@ -137,7 +144,7 @@ struct Loop {
 }
 
 impl Loop {
-    fn new(listener: Listener, context: Arc<Context>) -> io::Result<Loop> {
+    fn new(listener: Listener, threads: usize, context: Arc<Context>) -> io::Result<Loop> {
         let poll = Poll::new()?;
         let mut listener = Accepting::new(listener)?;
         listener.register(&poll)?;
@@ -158,6 +165,7 @@ impl Loop {
             poll,
             listener: Some(listener),
             connections: Slab::new(),
+            connections_max: limits.connections.div_ceil(threads.max(1)),
             timers: Timers::new(patience),
             scratch: Scratch::new(),
             yielded: Vec::new(),
@@ -176,7 +184,7 @@ impl Loop {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    eprintln!("chapbook: failed to wait for events: {error}");
+                    say(format_args!("failed to wait for events: {error}"));
                     return;
                 }
             }
@@ -217,10 +225,11 @@ impl Loop {
             LISTENER => self.acceptable = true,
             WAKER => {}
             Token(key) => {
+                let ended = event.is_read_closed() || event.is_error();
                 if let Some(connection) = self.connections.get_mut(key)
-                    && (event.is_readable() || event.is_error() || event.is_read_closed())
+                    && (event.is_readable() || ended)
                 {
-                    connection.set_readable();
+                    connection.set_readable(ended);
                 }
                 self.turn(key);
             }
@@ -352,18 +361,26 @@ impl Loop {
 
     /// Whether another connection may be accepted, if need be in the place of an idle one.
     fn has_room(&mut self) -> bool {
-        let most = self.context.options.connections.connections;
-        if self.context.connections.load(Ordering::Relaxed) < most {
+        if self.connections.len() < self.connections_max {
             return true;
         }
-        let idle = self.timers.longest(Wait::Idle);
-        if let Some(key) = idle {
-            self.close(key);
-        } else {
-            // Another thread may have made room before this one hears of anything.
-            self.accept_again = Some(self.milliseconds() + ACCEPT_PAUSE_MILLISECONDS);
+        let victim = self.victim();
+        match victim {
+            Some(key) => self.close(key),
+            None => self.accept_again = Some(self.milliseconds() + ACCEPT_PAUSE_MILLISECONDS),
         }
-        idle.is_some()
+        victim.is_some()
+    }
+
+    /// The connection that is missed least: the one that has idled longest; else the one that has
+    /// kept its request back longest, if that is longer than a request takes.
+    fn victim(&self) -> Option<usize> {
+        let now = self.milliseconds();
+        let slow = || {
+            self.timers
+                .longest(Wait::Request, now, REQUEST_GRACE_MILLISECONDS)
+        };
+        self.timers.longest(Wait::Idle, now, 0).or_else(slow)
     }
 
     fn admit(&mut self, mut connection: Connection) {
@@ -384,7 +401,7 @@ impl Loop {
 
     /// The system has no descriptor, or no memory, for another connection.
     fn pause_accepting(&mut self, error: &io::Error) {
-        if let Some(key) = self.timers.longest(Wait::Idle) {
+        if let Some(key) = self.victim() {
             return self.close(key);
         }
         self.context.accept_failed(error);
@@ -416,7 +433,7 @@ impl Loop {
         for key in idle {
             // Unless its next request has just come.
             if let Some(connection) = self.connections.get_mut(key) {
-                connection.set_readable();
+                connection.set_readable(false);
             }
             self.turn(key);
         }
@@ -432,7 +449,9 @@ impl Loop {
         let late = self.milliseconds() >= end;
         if late && !self.connections.is_empty() {
             let count = self.connections.len();
-            eprintln!("chapbook: {count} connections were not finished in time");
+            say(format_args!(
+                "{count} connections were not finished in time"
+            ));
         }
         late || self.connections.is_empty()
     }

@@ -119,12 +119,10 @@ impl Timers {
         self.nodes.get(key).and_then(|node| node.wait)
     }
 
-    /// Who has waited longest for this.
-    pub(crate) fn longest(&self, wait: Wait) -> Option<usize> {
-        self.queues
-            .get(wait as usize)
-            .map(|queue| queue.first)
-            .filter(|key| *key != NOBODY)
+    /// Who has waited longest for this, if at `now` that is at least so long.
+    pub(crate) fn longest(&self, wait: Wait, now: u64, at_least: u64) -> Option<usize> {
+        let (key, since) = self.first(wait)?;
+        (since.saturating_add(at_least) <= now).then_some(key)
     }
 
     /// Somebody who has waited too long at `now`, and for what. Their timer is cleared.
@@ -144,12 +142,16 @@ impl Timers {
     }
 
     fn due(&self, wait: Wait) -> Option<(usize, u64)> {
-        let key = self.longest(wait)?;
-        let since = self.nodes.get(key)?.since;
+        let (key, since) = self.first(wait)?;
         Some((
             key,
             since.saturating_add(*self.patience.get(wait as usize)?),
         ))
+    }
+
+    fn first(&self, wait: Wait) -> Option<(usize, u64)> {
+        let key = self.queues.get(wait as usize)?.first;
+        Some((key, self.nodes.get(key)?.since))
     }
 }
 
@@ -184,7 +186,9 @@ mod tests {
         timers.clear(2);
         timers.clear(99);
         timers.set(4, Wait::Write, 6);
-        assert_eq!(timers.longest(Wait::Idle), Some(1));
+        assert_eq!(timers.longest(Wait::Idle, 5, 4), Some(1));
+        assert_eq!(timers.longest(Wait::Idle, 5, 5), None);
+        assert_eq!(timers.longest(Wait::Linger, 5, 0), None);
         assert_eq!(timers.waits(2), None);
         assert_eq!(timers.waits(4), Some(Wait::Write));
         let order: Vec<_> = std::iter::from_fn(|| timers.expired(1000))

@@ -182,7 +182,10 @@ impl<'a> Booklet<'a> {
         self.poem_pages()?;
         self.json()?;
         self.feed()?;
-        let not_found = self.frame("Not in the pack", &fill("not-found.html", &[])?)?;
+        let not_found = self.frame(
+            "Not in the pack",
+            &fill("not-found.html", &[("poems", &escape(&self.at.encoded()))])?,
+        )?;
         self.push("/404.html", HTML, not_found.into_bytes())?;
         self.robots()?;
         self.sitemap()?;
@@ -203,15 +206,13 @@ impl<'a> Booklet<'a> {
     }
 
     fn home(&mut self) -> Result<(), Error> {
-        let count = self.sources.len().to_string();
-        let main = fill("home.html", &[("count", &count), ("items", &self.items()?)])?;
+        let main = self.contents("home.html")?;
         let page = self.frame("chapbook", &main)?;
         self.push_listed("/", page)
     }
 
     fn list(&mut self) -> Result<(), Error> {
-        let count = self.sources.len().to_string();
-        let main = fill("list.html", &[("count", &count), ("items", &self.items()?)])?;
+        let main = self.contents("list.html")?;
         let page = self.frame("Contents · chapbook", &main)?;
         self.push_listed(self.at.as_str(), page)
     }
@@ -263,6 +264,15 @@ impl<'a> Booklet<'a> {
                 ("text_href", &escape(&text.encoded())),
                 ("pager", &pager(before, after)),
             ],
+        )
+    }
+
+    fn contents(&self, template: &str) -> Result<String, Error> {
+        let count = self.sources.len().to_string();
+        let (items, poems) = (self.items()?, escape(&self.at.encoded()));
+        fill(
+            template,
+            &[("count", &count), ("items", &items), ("poems", &poems)],
         )
     }
 
@@ -395,6 +405,7 @@ impl<'a> Booklet<'a> {
                 ),
                 ("stylesheet", &self.style_path),
                 ("feed", &escape(&feed)),
+                ("poems", &escape(&self.at.encoded())),
                 ("main", main.trim_end()),
                 ("footer", "<p>One file, and nothing else.</p>"),
             ],
