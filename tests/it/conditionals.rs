@@ -185,3 +185,42 @@ fn tags_stand_above_dates() {
         .expect(412)
         .run();
 }
+
+#[test]
+fn a_time_that_is_to_come_is_not_told() {
+    let asked = || Exchange::get("/eleven.txt").on_files();
+    let before = asked().run_at(crate::sites::FILES_MODIFIED - 1);
+    assert_eq!((before.status, before.field("Last-Modified")), (200, None));
+    assert_eq!(before.field("Accept-Ranges"), Some("bytes"));
+    let at = asked().run_at(crate::sites::FILES_MODIFIED);
+    assert_eq!(at.field("Last-Modified"), Some(FILES_LAST_MODIFIED));
+    let since = asked().field("If-Modified-Since", FILES_LAST_MODIFIED);
+    assert_eq!(since.run_at(crate::sites::FILES_MODIFIED - 1).status, 200);
+}
+
+#[test]
+fn refusals_of_negotiated_resources_vary() {
+    let asked = || Exchange::get("/poetry/slipway");
+    let failed = asked().field("If-Match", "\"x\"").expect(412).run();
+    assert_eq!(failed.field("Vary"), Some("Accept-Encoding"));
+    let past = asked().field("Range", "bytes=99999-").expect(416).run();
+    assert_eq!(past.field("Vary"), Some("Accept-Encoding"));
+    let plain = Exchange::get("/robots.txt")
+        .field("If-Match", "\"x\"")
+        .expect(412)
+        .run();
+    assert_eq!(plain.field("Vary"), None);
+}
+
+#[test]
+fn a_date_in_if_range_never_means_a_coding() {
+    let asked = |coding: &str| {
+        Exchange::get("/8000.txt")
+            .on_files()
+            .field("Accept-Encoding", coding)
+            .field("Range", "bytes=0-9")
+            .field("If-Range", FILES_LAST_MODIFIED)
+    };
+    asked("identity").expect(206).run();
+    asked("gzip").expect(200).run();
+}

@@ -17,6 +17,7 @@ mod command_line;
 mod compiler;
 mod conditionals;
 mod exchange;
+mod fields;
 mod methods;
 #[cfg(all(unix, feature = "native"))]
 mod native;

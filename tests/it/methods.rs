@@ -72,6 +72,13 @@ fn versions() {
         .run();
     Exchange::get("/").version("HTTP/1.0").expect(200).run();
     Exchange::get("/").expect(200).run();
+    Exchange::get("/")
+        .version("HTTP/1.2")
+        .expect(200)
+        .run_on_core();
+    for other in ["HTTP/0.9", "HTTP/2.0", "HTTP/3.0"] {
+        Exchange::get("/").version(other).expect(505).run_on_core();
+    }
 }
 
 #[test]
@@ -96,4 +103,21 @@ fn expectations() {
         .field("Expect", "100-continue")
         .expect(200)
         .run();
+    Exchange::get("/")
+        .field("Expect", "100-Continue")
+        .expect(200)
+        .run();
+    Exchange::get("/")
+        .field("Expect", "a-miracle")
+        .expect(417)
+        .run_on_core();
+}
+
+#[test]
+fn management_pages_obey_the_same_rules() {
+    let options = Exchange::new("OPTIONS", "/-/health").expect(200).run();
+    assert_eq!(options.field("Allow"), Some(ALLOW));
+    let moved = Exchange::get("//-/health").expect(308).run();
+    assert_eq!(moved.field("Location"), Some("/-/health"));
+    Exchange::get("/-/ready").expect(200).run();
 }

@@ -42,6 +42,8 @@ impl Copy {
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", &self.target)
             .env_remove("CHAPBOOK_SITE")
+            .env_remove("CHAPBOOK_CODINGS")
+            .env_remove("SOURCE_DATE_EPOCH")
             .output()
             .unwrap();
         (

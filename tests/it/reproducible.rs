@@ -49,7 +49,19 @@ fn order_times_and_directory_do_not_matter() {
     let one = packed(&data());
     assert!(one == packed(root.path()), "another order, other times");
     assert!(one == packed(&data()), "a second run");
-    assert!(one == chapbook::embedded::bytes(), "what build.rs made");
+    let variables = [
+        "CHAPBOOK_SITE",
+        "CHAPBOOK_CODINGS",
+        "CHAPBOOK_BASE_URL",
+        "SOURCE_DATE_EPOCH",
+    ];
+    if variables
+        .iter()
+        .all(|name| std::env::var_os(name).is_none())
+        && !cfg!(feature = "zstd")
+    {
+        assert!(one == chapbook::embedded::bytes(), "what build.rs made");
+    }
 }
 
 /// Not a test of its own: prints the digest for the one below.

@@ -10,9 +10,15 @@ use sitepack::{Entry, Resource};
 use crate::exchange::Exchange;
 use crate::sites;
 
-/// Says loudly that a check was left out; where CI asks, that is a failure.
+/// Says loudly that a check was left out.
 pub(crate) fn skipped(why: &str) {
     eprintln!("SKIPPED: {why}");
+}
+
+/// The same for want of a program that CI installs: there it is a failure.
+fn skipped_for_want_of(program: &str) {
+    let why = format!("{program} is not installed");
+    skipped(&why);
     let ours = std::env::var_os("CHAPBOOK_CI_TOOLS").is_some();
     assert!(!ours, "CI has to have what this needs: {why}");
 }
@@ -210,7 +216,7 @@ fn validate(program: &str, arguments: &[&str], path: &str, text: &str) {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut child) = child else {
-        return skipped(&format!("{program} is not installed"));
+        return skipped_for_want_of(program);
     };
     child
         .stdin
