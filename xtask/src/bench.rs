@@ -1,140 +1,350 @@
-//! `cargo xtask bench`: start to first response, idle memory, throughput.
+//! `cargo xtask bench` and `start`: processor time, rate, latency, start, memory.
 //!
 //! Machines are noisy: what is compared is measured in alternating rounds of one run, and told as
-//! medians. Loopback only; every server is ended by its own handle.
+//! medians and ratios. Loopback only; every server is ended by its own handle.
 
+use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
 
 use crate::Done;
+use crate::peers::{PEERS, pinned};
+use crate::server::{Server, build, files, free_address, median, root};
 
 /// How many files the generated site has.
 const GENERATED_FILES: u32 = 10_000;
 /// The page of the poems that is nearest to 1.6 KB.
 const PAGE: &str = "/poetry/not-modified";
-const WRK_SECONDS: u32 = 3;
+const WRK_SECONDS: u32 = 2;
 const WRK_CONNECTIONS: u32 = 64;
-const PATIENCE: Duration = Duration::from_secs(10);
+const SIZES: [(&str, &str); 3] = [
+    ("1.6 KB", "/small.png"),
+    ("64 KB", "/medium.png"),
+    ("1 MB", "/large.png"),
+];
 
-pub(crate) fn run(rounds: usize) -> Done {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let poems = build(&root, "target/release/chapbook", None)?;
-    let generated = generate(&root.join("target/xtask/generated"))?;
-    let large = build(
-        &root,
-        "target/xtask/build/release/chapbook",
-        Some(&generated),
-    )?;
-    println!("executable: {} bytes (poems)", size(&poems)?);
-
-    let (mut few, mut many) = (Vec::new(), Vec::new());
-    for _ in 0..rounds.max(1) {
-        few.push(start(&poems, "/")?.0);
-        many.push(start(&large, "/page-0.html")?.0);
-    }
-    println!("start to first response, median of {rounds}:");
-    println!("  poems            {:>8.2} ms", median(&mut few) * 1e3);
-    println!(
-        "  {GENERATED_FILES} files      {:>8.2} ms",
-        median(&mut many) * 1e3
-    );
-
-    let (_, server) = start(&poems, "/")?;
-    println!(
-        "resident after the first response: {} KiB (poems)",
-        server.resident_kib()?
-    );
-    drop(server);
-    let (_, server) = start(&large, "/page-0.html")?;
-    println!(
-        "resident after the first response: {} KiB (10000 files)",
-        server.resident_kib()?
-    );
-    drop(server);
-    throughput(&poems)
+/// What wrk and the system say of one run.
+#[derive(Clone, Copy, Default)]
+struct Run {
+    microseconds: f64,
+    rate: f64,
+    p99_milliseconds: f64,
 }
 
-/// The tiny_http engine against tiny_http as it comes: the same page, the same client.
-fn throughput(poems: &Path) -> Done {
-    let file = std::env::temp_dir().join(format!("chapbook-bench-{}", std::process::id()));
-    let page = Command::new(poems)
-        .args(["cat", PAGE])
-        .output()
-        .map_err(|e| e.to_string())?;
-    fs::write(&file, &page.stdout).map_err(|e| e.to_string())?;
+/// A server and its runs, one list for each size and way of connecting.
+struct Entry {
+    name: String,
+    runs: Vec<Vec<Run>>,
+    resident: Vec<f64>,
+    start: Vec<f64>,
+}
+
+/// Every server beside every other.
+pub(crate) fn compare(rounds: usize) -> Done {
+    let files = files()?;
+    let chapbook = build(Some(&files))?;
+    let mut starters: Vec<(String, Box<Starter>)> = Vec::new();
+    for engine in ["native", "tiny_http"] {
+        let executable = chapbook.clone();
+        let start = move |_: &str| {
+            let address = free_address()?;
+            let mut command = pinned(0);
+            command
+                .arg(&executable)
+                .args(["--engine", engine, "--access-log", "off"]);
+            Server::spawn(command.args(["--listen", &address.to_string()]), address)
+        };
+        starters.push((format!("chapbook {engine}"), Box::new(start)));
+    }
+    let root = files.clone();
+    starters.push((
+        "floor".to_owned(),
+        Box::new(move |target| start_floor(&root, target)),
+    ));
+    let mut versions = String::new();
+    for peer in &PEERS {
+        let Some(version) = peer.version() else {
+            println!("{} is not installed and is left out", peer.name);
+            continue;
+        };
+        let _ = writeln!(versions, "- {}: {version}", peer.name);
+        let root = files.clone();
+        starters.push((peer.name.to_owned(), Box::new(move |_| peer.start(&root))));
+    }
+    let mut entries: Vec<Entry> = starters.iter().map(|(name, _)| Entry::new(name)).collect();
+    for round in 0..rounds.max(1) {
+        for (entry, (_, start)) in entries.iter_mut().zip(&starters) {
+            entry.measure(start)?;
+            println!("round {round}: {} done", entry.name);
+        }
+    }
+    report(&entries, &versions, rounds)
+}
+
+type Starter = dyn Fn(&str) -> Result<Server, String>;
+
+fn start_floor(files: &Path, target: &str) -> Result<Server, String> {
+    let address = free_address()?;
     let this = std::env::current_exe().map_err(|e| e.to_string())?;
-    let name = file.to_string_lossy().into_owned();
-    let (mut engine, mut bare) = (Vec::new(), Vec::new());
-    for _ in 0..3 {
-        let server = Server::start(Command::new(poems).args(["--access-log", "off", "--listen"]))?;
-        engine.push(wrk(server.address)?);
-        drop(server);
-        let address = free_address()?;
-        let mut command = Command::new(&this);
-        command.args(["bare-tiny-http", &address.to_string(), &name]);
-        let server = Server::spawn(&mut command, address)?;
-        bare.push(wrk(server.address)?);
-    }
-    fs::remove_file(&file).map_err(|e| e.to_string())?;
-    let (engine, bare) = (median(&mut engine), median(&mut bare));
-    println!(
-        "{} bytes, {WRK_CONNECTIONS} connections, requests/s, median of 3:",
-        page.stdout.len()
-    );
-    println!("  chapbook, tiny_http engine       {engine:>10.0}");
-    println!(
-        "  tiny_http without TCP_NODELAY    {bare:>10.0}   ratio {:.1}",
-        engine / bare
-    );
-    Ok(())
-}
-
-/// Serves one file by tiny_http alone, the way its documentation shows.
-pub(crate) fn bare_tiny_http(address: &str, file: &str) -> Done {
-    let content = fs::read(file).map_err(|e| format!("{file}: {e}"))?;
-    let server = tiny_http::Server::http(address).map_err(|e| format!("{address}: {e}"))?;
-    let server = std::sync::Arc::new(server);
-    let workers: Vec<_> = (0..4)
-        .map(|_| {
-            let (server, content) = (server.clone(), content.clone());
-            std::thread::spawn(move || {
-                while let Ok(request) = server.recv() {
-                    let _ = request.respond(tiny_http::Response::from_data(content.clone()));
-                }
-            })
-        })
-        .collect();
-    for worker in workers {
-        worker.join().map_err(|_| "a worker failed".to_owned())?;
-    }
-    Ok(())
-}
-
-fn build(root: &Path, executable: &str, site: Option<&Path>) -> Result<PathBuf, String> {
-    let mut command = Command::new(env!("CARGO"));
-    command
-        .args(["build", "--release", "--quiet", "--package", "chapbook"])
-        .current_dir(root);
-    if let Some(site) = site {
+    let file = files.join(target.trim_start_matches('/'));
+    let mut command = pinned(0);
+    Server::spawn(
         command
-            .args(["--target-dir", "target/xtask/build"])
-            .env("CHAPBOOK_SITE", site);
+            .arg(this)
+            .args(["floor", &address.to_string()])
+            .arg(file),
+        address,
+    )
+}
+
+impl Entry {
+    fn new(name: &str) -> Entry {
+        let runs = vec![Vec::new(); SIZES.len() * 2];
+        Entry {
+            name: name.to_owned(),
+            runs,
+            resident: Vec::new(),
+            start: Vec::new(),
+        }
     }
-    let status = command.status().map_err(|e| format!("cargo: {e}"))?;
-    if status.success() {
-        Ok(root.join(executable))
-    } else {
-        Err("cargo build failed".to_owned())
+
+    fn measure(&mut self, start: &Starter) -> Done {
+        for (index, (_, target)) in SIZES.iter().enumerate() {
+            let began = Instant::now();
+            let server = start(target)?;
+            server.get(target)?;
+            if index == 0 {
+                self.start.push(began.elapsed().as_secs_f64() * 1e3);
+                self.resident.push(server.resident_kib()? as f64);
+            }
+            for (way, close) in [false, true].into_iter().enumerate() {
+                if close && self.name == "floor" {
+                    continue; // it does not read, so it cannot know when to close
+                }
+                let run = wrk(&server, target, close)?;
+                if let Some(runs) = self.runs.get_mut(index * 2 + way) {
+                    runs.push(run);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn median(&self, index: usize, what: impl Fn(&Run) -> f64) -> f64 {
+        let runs = self.runs.get(index).map(Vec::as_slice).unwrap_or_default();
+        median(&mut runs.iter().map(what).collect::<Vec<f64>>())
     }
 }
 
-fn generate(directory: &Path) -> Result<PathBuf, String> {
+/// One run of wrk on the other processor.
+fn wrk(server: &Server, target: &str, close: bool) -> Result<Run, String> {
+    let before = server.cpu_seconds()?;
+    let mut command = pinned(1);
+    command.args(["wrk", "-t1", "--latency", &format!("-c{WRK_CONNECTIONS}")]);
+    command.arg(format!("-d{WRK_SECONDS}s"));
+    if close {
+        command.args(["-H", "Connection: close"]);
+    }
+    let done = command
+        .arg(format!("http://{}{target}", server.address))
+        .output();
+    let done = done.map_err(|e| format!("wrk: {e} (apt-get install wrk util-linux)"))?;
+    let used = server.cpu_seconds()? - before;
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let failed = || format!("wrk said:\n{said}");
+    if said.contains("Non-2xx") {
+        return Err(failed());
+    }
+    let line = |start: &str| {
+        said.lines()
+            .map(str::trim)
+            .find_map(|line| line.strip_prefix(start))
+            .map(str::trim)
+    };
+    let rate: f64 = line("Requests/sec:")
+        .and_then(|n| n.parse().ok())
+        .ok_or_else(failed)?;
+    let count = said
+        .lines()
+        .find_map(|line| line.trim().split(" requests in").next()?.parse().ok());
+    let count: f64 = count.ok_or_else(failed)?;
+    let p99_milliseconds = line("99%").and_then(milliseconds).ok_or_else(failed)?;
+    Ok(Run {
+        microseconds: used * 1e6 / count,
+        rate,
+        p99_milliseconds,
+    })
+}
+
+/// A time as wrk prints it.
+fn milliseconds(text: &str) -> Option<f64> {
+    for (unit, factor) in [("us", 1e-3), ("ms", 1.0), ("s", 1e3)] {
+        if let Some(number) = text
+            .strip_suffix(unit)
+            .and_then(|number| number.parse::<f64>().ok())
+        {
+            return Some(number * factor);
+        }
+    }
+    None
+}
+
+fn report(entries: &[Entry], versions: &str, rounds: usize) -> Done {
+    let mut text = String::from(
+        "# Benchmarks\n\nWritten by `cargo xtask bench`. The server on one processor, wrk on \
+         another, 64 connections,\nloopback; alternating rounds of one run, medians. Compare \
+         within this page only.\n\n",
+    );
+    let _ = writeln!(text, "{rounds} rounds of {WRK_SECONDS} s each.\n");
+    for (way, title) in ["keep-alive", "one connection a request"]
+        .into_iter()
+        .enumerate()
+    {
+        let _ = writeln!(text, "## {title}\n");
+        text.push_str("| server | ");
+        for (size, _) in SIZES {
+            let _ = write!(text, "{size}: µs CPU | requests/s | p99 ms | ");
+        }
+        text.push_str("\n|---|");
+        text.push_str(&"---:|".repeat(SIZES.len() * 3));
+        text.push('\n');
+        for entry in entries {
+            if entry.name == "floor" && way == 1 {
+                continue;
+            }
+            let _ = write!(text, "| {} | ", entry.name);
+            for index in 0..SIZES.len() {
+                let index = index * 2 + way;
+                let cpu = entry.median(index, |run| run.microseconds);
+                let rate = entry.median(index, |run| run.rate);
+                let p99 = entry.median(index, |run| run.p99_milliseconds);
+                let _ = write!(text, "{cpu:.2} | {rate:.0} | {p99:.2} | ");
+            }
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    text.push_str(
+        "## Start and memory\n\n| server | start to first response, ms | resident, KiB |\n",
+    );
+    text.push_str("|---|---:|---:|\n");
+    for entry in entries {
+        let (mut start, mut resident) = (entry.start.clone(), entry.resident.clone());
+        let (start, resident) = (median(&mut start), median(&mut resident));
+        let _ = writeln!(text, "| {} | {start:.1} | {resident:.0} |", entry.name);
+    }
+    let _ = writeln!(
+        text,
+        "\n![Processor time a request](cpu.svg)\n\n## Versions\n\n{versions}"
+    );
+    text.push_str("## Configurations\n");
+    for peer in PEERS
+        .iter()
+        .filter(|peer| entries.iter().any(|entry| entry.name == peer.name))
+    {
+        let _ = writeln!(
+            text,
+            "\n### {}\n\n```\n{}```",
+            peer.name,
+            peer.configuration()
+        );
+    }
+    print!("{text}");
+    let directory = root().join("docs/benchmarks");
+    fs::create_dir_all(&directory).map_err(|e| e.to_string())?;
+    fs::write(directory.join("README.md"), text).map_err(|e| e.to_string())?;
+    fs::write(directory.join("cpu.svg"), chart(entries)).map_err(|e| e.to_string())
+}
+
+/// A bar for each server and size: processor time a request, keep-alive, as a share of the
+/// slowest's.
+fn chart(entries: &[Entry]) -> String {
+    const BAR: f64 = 420.0;
+    let rows = entries.len() * SIZES.len() + SIZES.len();
+    let height = rows * 20 + 20;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{height}\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"720\" height=\"{height}\" fill=\"#fff\"/>\n"
+    );
+    let mut y = 20;
+    for (index, (size, _)) in SIZES.iter().enumerate() {
+        let cpu = |entry: &Entry| entry.median(index * 2, |run| run.microseconds);
+        let most = entries.iter().map(cpu).fold(1e-9, f64::max);
+        let _ = writeln!(
+            svg,
+            "<text x=\"10\" y=\"{y}\" font-weight=\"bold\">{size}: µs of processor time a \
+             request</text>"
+        );
+        y += 20;
+        for entry in entries {
+            let value = cpu(entry);
+            let width = value / most * BAR;
+            let fill = if entry.name.starts_with("chapbook") {
+                "#8c2f22"
+            } else {
+                "#9a958a"
+            };
+            let _ = writeln!(
+                svg,
+                "<text x=\"10\" y=\"{y}\">{}</text><rect x=\"150\" y=\"{}\" width=\"{width:.0}\" \
+                 height=\"14\" fill=\"{fill}\"/><text x=\"{:.0}\" y=\"{y}\">{value:.1}</text>",
+                entry.name,
+                y - 11,
+                156.0 + width
+            );
+            y += 20;
+        }
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// Start to first response for few files and for many; the tiny_http engine beside tiny_http.
+pub(crate) fn start(rounds: usize) -> Done {
+    let poems = build(None)?;
+    let generated = generate()?;
+    let large = build(Some(&generated))?;
+    let bytes = fs::metadata(&poems).map_err(|e| e.to_string())?.len();
+    println!("executable: {bytes} bytes (poems)");
+    for engine in ["native", "tiny_http"] {
+        let quiet = ["--access-log", "off", "--engine", engine];
+        let (mut few, mut many) = (Vec::new(), Vec::new());
+        for _ in 0..rounds.max(1) {
+            for (executable, target, times) in
+                [(&poems, "/", &mut few), (&large, "/page-0.html", &mut many)]
+            {
+                let began = Instant::now();
+                let server = Server::chapbook(executable, &quiet)?;
+                let answer = server.get(target)?;
+                times.push(began.elapsed().as_secs_f64() * 1e3);
+                if !answer.starts_with("HTTP/1.1 200 ") {
+                    return Err(answer);
+                }
+            }
+        }
+        println!("{engine}: start to first response, median of {rounds}:");
+        println!(
+            "  poems {:.2} ms, {GENERATED_FILES} files {:.2} ms",
+            median(&mut few),
+            median(&mut many)
+        );
+        let server = Server::chapbook(&poems, &quiet)?;
+        server.get("/")?;
+        println!(
+            "  resident after the first response: {} KiB (poems)",
+            server.resident_kib()?
+        );
+    }
+    beside_bare_tiny_http(&poems)
+}
+
+fn generate() -> Result<std::path::PathBuf, String> {
+    let directory = root().join("target/xtask/generated");
     let failed = |e: std::io::Error| format!("{}: {e}", directory.display());
-    fs::create_dir_all(directory).map_err(failed)?;
+    fs::create_dir_all(&directory).map_err(failed)?;
     for n in 0..GENERATED_FILES {
         let line = format!("<p>page {n} of {GENERATED_FILES}</p>\n");
         let page = format!("<!DOCTYPE html><title>{n}</title>\n{}", line.repeat(20));
@@ -146,112 +356,34 @@ fn generate(directory: &Path) -> Result<PathBuf, String> {
     directory.canonicalize().map_err(failed)
 }
 
-/// Starts a server and asks until it answers: seconds from the start, and the server.
-fn start(executable: &Path, target: &str) -> Result<(f64, Server), String> {
-    let mut command = Command::new(executable);
-    let started = Instant::now();
-    let server = Server::start(command.args(["--access-log", "off", "--listen"]))?;
-    let answer = server.get(target)?;
-    let seconds = started.elapsed().as_secs_f64();
-    if answer.starts_with("HTTP/1.1 200 ") {
-        Ok((seconds, server))
-    } else {
-        Err(answer)
-    }
-}
-
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    /// `command` lacks only the address.
-    fn start(command: &mut Command) -> Result<Server, String> {
-        let address = free_address()?;
-        Server::spawn(command.arg(address.to_string()), address)
-    }
-
-    fn spawn(command: &mut Command, address: SocketAddr) -> Result<Server, String> {
-        let command = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let child = command.spawn().map_err(|e| format!("{command:?}: {e}"))?;
-        let server = Server { child, address };
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(address).is_err() {
-            if Instant::now() > deadline {
-                return Err(format!("nobody answers at {address}"));
-            }
-            std::thread::sleep(Duration::from_micros(50));
-        }
-        Ok(server)
-    }
-
-    fn get(&self, target: &str) -> Result<String, String> {
-        let failed = |e: std::io::Error| format!("{target}: {e}");
-        let mut stream = TcpStream::connect(self.address).map_err(failed)?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).map_err(failed)?;
-        let mut answer = [0; 512];
-        let read = stream.read(&mut answer).map_err(failed)?;
-        Ok(String::from_utf8_lossy(answer.get(..read).unwrap_or_default()).into_owned())
-    }
-
-    fn resident_kib(&self) -> Result<u64, String> {
-        let file = format!("/proc/{}/status", self.child.id());
-        let status = fs::read_to_string(&file).map_err(|e| format!("{file}: {e}"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        number
-            .and_then(|number| number.parse().ok())
-            .ok_or(format!("{file}: no VmRSS"))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_address() -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
-    listener.local_addr().map_err(|e| e.to_string())
-}
-
-/// Requests per second, as wrk counts them.
-fn wrk(address: SocketAddr) -> Result<f64, String> {
-    let done = Command::new("wrk")
-        .args([
-            "-t1",
-            &format!("-c{WRK_CONNECTIONS}"),
-            &format!("-d{WRK_SECONDS}s"),
-        ])
-        .arg(format!("http://{address}{PAGE}"))
+/// The same page, the same client, the same run.
+fn beside_bare_tiny_http(poems: &Path) -> Done {
+    let file = std::env::temp_dir().join(format!("chapbook-bench-{}", std::process::id()));
+    let page = Command::new(poems)
+        .args(["cat", PAGE])
         .output()
-        .map_err(|e| format!("wrk: {e} (apt-get install wrk)"))?;
-    let said = String::from_utf8_lossy(&done.stdout).into_owned();
-    if said.contains("Non-2xx") || said.contains("Socket errors") {
-        return Err(format!("wrk saw errors:\n{said}"));
+        .map_err(|e| e.to_string())?;
+    fs::write(&file, &page.stdout).map_err(|e| e.to_string())?;
+    let this = std::env::current_exe().map_err(|e| e.to_string())?;
+    let (mut engine, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let server = Server::chapbook(poems, &["--access-log", "off", "--engine", "tiny_http"])?;
+        engine.push(wrk(&server, PAGE, false)?.rate);
+        drop(server);
+        let address = free_address()?;
+        let mut command = Command::new(&this);
+        command
+            .args(["bare-tiny-http", &address.to_string()])
+            .arg(&file);
+        bare.push(wrk(&Server::spawn(&mut command, address)?, PAGE, false)?.rate);
     }
-    let line = said
-        .lines()
-        .find_map(|line| line.strip_prefix("Requests/sec:"));
-    line.and_then(|number| number.trim().parse().ok())
-        .ok_or(format!("wrk said:\n{said}"))
-}
-
-fn size(file: &Path) -> Result<u64, String> {
-    fs::metadata(file)
-        .map(|data| data.len())
-        .map_err(|e| format!("{}: {e}", file.display()))
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    fs::remove_file(&file).map_err(|e| e.to_string())?;
+    let (engine, bare) = (median(&mut engine), median(&mut bare));
+    println!(
+        "{} bytes, requests/s: tiny_http engine {engine:.0}, tiny_http without TCP_NODELAY \
+              {bare:.0}, ratio {:.1}",
+        page.stdout.len(),
+        engine / bare
+    );
+    Ok(())
 }

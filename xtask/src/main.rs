@@ -1,13 +1,21 @@
 //! `cargo xtask`: work on this repository.
 
 mod bench;
+mod faults;
+mod peers;
+mod server;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  bench [ROUNDS]    measure start, memory and throughput of the release build; needs wrk
-                    (apt-get install wrk); 20 rounds by default
+  bench [ROUNDS]    measure chapbook, both engines, beside the servers that are installed (nginx,
+                    h2o, lighttpd, caddy, static-web-server, go), and write docs/benchmarks;
+                    needs wrk and taskset (apt-get install wrk util-linux); 3 rounds by default
+  start [ROUNDS]    measure start to first response and memory, for few files and for 10,000, and
+                    the tiny_http engine beside tiny_http as it comes; needs wrk
+  faults [SECONDS]  do to the native engine what clients do, for about so many seconds a case
+                    (30 by default), and print one line a case; loopback only
 ";
 
 /// What a task ends with: nothing, or one line that says what could not be done.
@@ -16,14 +24,17 @@ type Done = Result<(), String>;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse().map_err(|error| format!("`{text}`: {error}"));
     let done = match *arguments {
-        ["bench"] => bench::run(20),
-        ["bench", rounds] => match rounds.parse() {
-            Ok(rounds) => bench::run(rounds),
-            Err(error) => Err(format!("ROUNDS `{rounds}`: {error}")),
-        },
-        // What `bench` starts as the server to compare with.
-        ["bare-tiny-http", address, file] => bench::bare_tiny_http(address, file),
+        ["bench"] => bench::compare(3),
+        ["bench", rounds] => number(rounds).and_then(bench::compare),
+        ["start"] => bench::start(20),
+        ["start", rounds] => number(rounds).and_then(bench::start),
+        ["faults"] => faults::run(30),
+        ["faults", seconds] => number(seconds).and_then(|seconds| faults::run(seconds as u64)),
+        // What `bench` starts as servers to compare with.
+        ["bare-tiny-http", address, file] => peers::bare_tiny_http(address, file),
+        ["floor", address, file] => peers::floor(address, file),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
