@@ -26,7 +26,7 @@ mod packed_site;
 mod ranges;
 mod rebuild;
 mod reproducible;
-//mod seeds;
+mod seeds;
 mod server;
 mod shutdown;
 mod site;

@@ -4,6 +4,8 @@ use std::path::Path;
 
 #[path = "../../fuzz/bodies/accept_encoding.rs"]
 mod accept_encoding;
+#[path = "../../fuzz/bodies/conversation.rs"]
+mod conversation;
 #[path = "../../fuzz/bodies/range.rs"]
 mod range;
 #[path = "../../fuzz/bodies/respond.rs"]
@@ -12,7 +14,9 @@ mod respond;
 mod target;
 
 fn replay(name: &str, run: fn(&[u8])) {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(name);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/seeds")
+        .join(name);
     let mut count = 0;
     for entry in directory.read_dir().unwrap() {
         let file = entry.unwrap().path();
@@ -26,6 +30,11 @@ fn replay(name: &str, run: fn(&[u8])) {
 #[test]
 fn seeds_of_accept_encoding() {
     replay("accept_encoding", accept_encoding::run);
+}
+
+#[test]
+fn seeds_of_conversation() {
+    replay("conversation", conversation::run);
 }
 
 #[test]

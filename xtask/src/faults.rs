@@ -191,8 +191,8 @@ fn drip(executable: &Path, time: Duration) -> Result<String, String> {
     let connected = dripping.join().map_err(|_| "the dripping failed")?;
     let ratio = loud / quiet;
     let told = format!(
-        "p99 {quiet:.2} ms quiet, {loud:.2} ms while 1,000 dripped for {} s, {connected} of them in \
-         turn: {ratio:.2}",
+        "p99 {quiet:.2} ms quiet, {loud:.2} ms while 1,000 dripped for {} s, \
+         {connected} of them in turn: {ratio:.2}",
         time.as_secs() * 2
     );
     if ratio <= 2.0 { Ok(told) } else { Err(told) }

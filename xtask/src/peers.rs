@@ -46,8 +46,8 @@ pub(crate) const PEERS: [Peer; 6] = [
         version: &["h2o", "--version"],
         configuration: |root, port| {
             format!(
-                "num-threads: 1\nlisten:\n  host: 127.0.0.1\n  port: {port}\nhosts:\n  default:\n    \
-                 paths:\n      /:\n        file.dir: {root}\n"
+                "num-threads: 1\nlisten:\n  host: 127.0.0.1\n  port: {port}\n\
+                 hosts:\n  default:\n    paths:\n      /:\n        file.dir: {root}\n"
             )
         },
         command: |file, _, _| strings(&["h2o", "-c", file]),
@@ -70,8 +70,8 @@ pub(crate) const PEERS: [Peer; 6] = [
         version: &["caddy", "version"],
         configuration: |root, port| {
             format!(
-                "{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n bind 127.0.0.1\n \
-                 root * {root}\n file_server\n}}\n"
+                "{{\n admin off\n auto_https off\n}}\nhttp://127.0.0.1:{port} {{\n\
+                 \x20bind 127.0.0.1\n root * {root}\n file_server\n}}\n"
             )
         },
         command: |file, _, _| {
