@@ -16,7 +16,11 @@ fn main() -> ExitCode {
     match compile() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            println!("cargo::error={error}");
+            // A name with a line break in it must not become a directive.
+            println!(
+                "cargo::error={}",
+                error.to_string().replace(char::is_control, " ")
+            );
             ExitCode::FAILURE
         }
     }
@@ -51,6 +55,12 @@ fn compile() -> Result<(), Box<dyn std::error::Error>> {
         compiler = compiler.codings(&ContentCoding::ALL);
     }
     let compiled = compiler.compile()?;
+    for hidden in compiled.left_out {
+        println!(
+            "cargo::warning=left out, since its name begins with a dot: {}",
+            hidden.display()
+        );
+    }
     for input in compiled.inputs {
         println!("cargo::rerun-if-changed={}", input.display());
     }

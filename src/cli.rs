@@ -572,7 +572,7 @@ impl Typed {
     fn one_argument(&self) -> Result<String, Failure> {
         let command = self.command.as_deref().unwrap_or_default();
         match &*self.arguments {
-            [argument] => Ok(argument.clone()),
+            [argument] if !argument.is_empty() => Ok(argument.clone()),
             _ => {
                 let usage = COMMANDS.iter().find(|usage| usage.name == command);
                 let wanted = usage.map_or("", |usage| usage.arguments);
@@ -584,6 +584,8 @@ impl Typed {
     }
 }
 
+/// A variable, if it is set and not empty. Kubernetes sets `CHAPBOOK_PORT=tcp://…` beside a
+/// service of the name chapbook; that is no word to this program.
 fn from_environment(
     name: &str,
     environment: &impl Fn(&str) -> Option<OsString>,
@@ -591,6 +593,7 @@ fn from_environment(
     match environment(name) {
         None => Ok(None),
         Some(value) if value.is_empty() => Ok(None),
+        Some(value) if value.to_string_lossy().starts_with("tcp://") => Ok(None),
         Some(value) => Ok(Some((format!("${name}"), utf8(value)?))),
     }
 }
@@ -680,6 +683,10 @@ mod tests {
         let both = [("PORT", "5000"), ("CHAPBOOK_LISTEN", "127.0.0.1:6000")];
         assert_eq!(listens("", &both), "127.0.0.1:6000");
         assert_eq!(listens("serve --listen unix:/tmp/x", &[]), "unix:/tmp/x");
+        assert_eq!(
+            listens("", &[("CHAPBOOK_PORT", "tcp://10.0.0.1:80")]),
+            "[::]:8080"
+        );
     }
 
     #[test]

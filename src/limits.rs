@@ -63,7 +63,7 @@ pub const TINY_RETIRED_SECONDS_MAX: u64 = 600;
 pub const TINY_RETIRED_WORKERS: usize = 4;
 
 /// tiny_http: the pause after a failed accept. Out of file descriptors, a new accept fails at once.
-pub const TINY_ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
+pub const TINY_ACCEPT_PAUSE_MILLISECONDS: u64 = 1_000;
 
 /// tiny_http: the longest announced content of a request whose remainder tiny_http may be left to
 /// skip. It allocates as many bytes at once, and a failing allocation would end the process.

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-use sitepack::{Entry, Resource};
+use sitepack::{Digest, Entry, Resource, SitePath};
 
 use super::site;
 use crate::cli::Failure;
@@ -46,12 +46,19 @@ pub(super) fn run(directory: &Path) -> Result<(), Failure> {
 }
 
 fn write(directory: &Path, resource: &Resource<'_>) -> Result<(), Failure> {
-    // A canonical path has no empty, `.` or `..` segment: it stays inside of the directory.
+    // A canonical path has no empty, `.` or `..` segment: it stays inside of the directory. A
+    // damaged executable may hold another.
+    SitePath::from_decoded(resource.path)
+        .map_err(|e| Failure::failed(format!("`{}` is no path: {e}", resource.path)))?;
     let file = directory.join(file_name(resource));
     let failed = |cause: std::io::Error| {
         Failure::failed(format!("failed to write `{}`: {cause}", file.display()))
     };
-    let content = resource.identity().map_err(Failure::failed)?.content;
+    let found = resource.identity().map_err(Failure::failed)?;
+    if Digest::of(found.content) != found.digest {
+        let message = format!("`{}` is damaged: see chapbook verify", resource.path);
+        return Err(Failure::failed(message));
+    }
     if let Some(parent) = file.parent() {
         fs::create_dir_all(parent).map_err(failed)?;
     }
@@ -60,7 +67,7 @@ fn write(directory: &Path, resource: &Resource<'_>) -> Result<(), Failure> {
         .create_new(true)
         .open(&file)
         .map_err(failed)?;
-    out.write_all(content).map_err(failed)
+    out.write_all(found.content).map_err(failed)
 }
 
 fn file_name(resource: &Resource<'_>) -> String {
@@ -68,7 +75,7 @@ fn file_name(resource: &Resource<'_>) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
     if name.is_empty() {
         format!("{path}index.html")
-    } else if resource.media_type.starts_with("text/html") && !name.contains('.') {
+    } else if resource.media_type.starts_with("text/html") && !name.ends_with(".html") {
         format!("{path}.html")
     } else {
         path.to_owned()

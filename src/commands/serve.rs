@@ -6,7 +6,7 @@ use super::site;
 use crate::cli::{Failure, ServeOptions};
 use crate::log::{AccessLog, say};
 use crate::origin::Origin;
-use crate::server::{self, Address, Context, on_signals};
+use crate::server::{self, Address, Context, Signals};
 #[cfg(all(unix, feature = "native"))]
 use crate::{
     embedded,
@@ -14,6 +14,8 @@ use crate::{
 };
 
 pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
+    let failed = |error| Failure::failed(format!("failed to start: {error}"));
+    let signals = Signals::catch().map_err(failed)?;
     let site = site()?;
     let listening = format!("failed to listen on `{}`", options.listen);
     let unusable = |error| Failure::unusable(format!("{listening}: {error}"));
@@ -23,7 +25,6 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         .map_err(unusable)?;
     let address = bound.address().map_err(unusable)?;
 
-    let failed = |error| Failure::failed(format!("failed to start: {error}"));
     let access_log = if options.access_log {
         AccessLog::to(Box::new(std::io::stdout())).map_err(failed)?
     } else {
@@ -47,7 +48,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
             .ok();
     }
     let context = Arc::new(context);
-    on_signals(context.clone()).map_err(failed)?;
+    signals.end(context.clone()).map_err(failed)?;
     say(format_args!("{started}"));
     server::serve(options.engine, bound, &context).map_err(failed)?;
     context.access_log.flush();

@@ -35,10 +35,11 @@ impl std::str::FromStr for Address {
 
     fn from_str(text: &str) -> Result<Address, String> {
         if let Some(path) = text.strip_prefix("unix:") {
-            let named = !path.is_empty();
-            return named
-                .then(|| Address::Unix(path.into()))
-                .ok_or("it names no path".to_owned());
+            return match path.chars().next() {
+                None => Err("it names no path".to_owned()),
+                Some('@') => Err("abstract sockets are not supported".to_owned()),
+                Some(_) => Ok(Address::Unix(path.into())),
+            };
         }
         let port = text.strip_prefix(':').unwrap_or(text);
         if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -119,7 +120,7 @@ pub struct Shape {
     /// How many there are: one for each thread that accepts.
     pub listeners: usize,
     /// How long a read or a write may make no progress, for an engine that blocks. Linux gives it
-    /// to what is accepted on TCP; on Unix sockets there is no such thing.
+    /// to what is accepted on TCP, and to nothing on a Unix socket.
     pub progress: Option<Duration>,
 }
 
@@ -179,6 +180,9 @@ fn bind_socket(address: SocketAddr, shape: Shape) -> io::Result<TcpListener> {
     socket.set_tcp_nodelay(true)?;
     socket.set_read_timeout(shape.progress)?;
     socket.set_write_timeout(shape.progress)?;
+    // Ends a connection whose client does not take what was sent; a time-out of a write does not.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(shape.progress)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(TcpListener::from(socket))
@@ -194,22 +198,35 @@ fn lacks_ipv6(error: &io::Error) -> bool {
 #[cfg(unix)]
 fn bind_unix(path: &std::path::Path, shape: Shape) -> io::Result<Vec<Listener>> {
     use std::os::unix::fs::FileTypeExt as _;
-    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::os::unix::net::UnixListener;
     // A socket that nobody answers on was left behind; one that somebody answers on is in use.
     let is_socket = path
         .symlink_metadata()
         .is_ok_and(|data| data.file_type().is_socket());
+    let name = std::os::unix::net::SocketAddr::from_pathname(path)?;
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    if is_socket && UnixStream::connect(path).is_err_and(refused) {
+    if is_socket && knock_unix(&name).is_err_and(refused) {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
+    let socket = socket2::SockRef::from(&listener);
+    socket.set_read_timeout(shape.progress)?;
+    socket.set_write_timeout(shape.progress)?;
     let mut listeners = Vec::new();
     for _ in 1..shape.listeners {
         listeners.push(Listener::Unix(listener.try_clone()?));
     }
     listeners.push(Listener::Unix(listener));
     Ok(listeners)
+}
+
+/// Connects to a Unix socket and leaves, without waiting for anybody to accept.
+#[cfg(unix)]
+pub(crate) fn knock_unix(address: &std::os::unix::net::SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    let path = address.as_pathname().unwrap_or(std::path::Path::new(""));
+    socket.connect(&socket2::SockAddr::unix(path)?)
 }
 
 /// Listeners on one address.

@@ -17,7 +17,7 @@ pub use address::{Address, Bound, Listener, Shape};
 #[cfg(all(unix, feature = "native"))]
 pub use native::site_file::SiteFile;
 pub use shutdown::Shutdown;
-pub(crate) use shutdown::on_signals;
+pub(crate) use shutdown::Signals;
 
 use crate::http::connection::persists;
 use crate::limits::ConnectionLimits;

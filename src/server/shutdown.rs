@@ -5,6 +5,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+#[cfg(unix)]
+use std::time::Instant;
+
+/// Signals that come within this time are one.
+#[cfg(unix)]
+const TOGETHER: Duration = Duration::from_millis(300);
 
 type Call = Box<dyn Fn() + Send>;
 
@@ -82,30 +88,56 @@ impl std::fmt::Debug for Shutdown {
     }
 }
 
-/// Listens for signals on a thread of its own.
-///
-/// # Errors
-/// When they cannot be handled.
+/// SIGTERM and SIGINT, caught: none is lost from now on, whoever hears of it later.
 #[cfg(unix)]
-pub(crate) fn on_signals(context: std::sync::Arc<super::Context>) -> std::io::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
-    let listen = move || {
-        for signal in signals.forever() {
-            if context.shutdown.is_begun() {
-                std::process::exit(128 + signal);
+pub(crate) struct Signals(signal_hook::iterator::Signals);
+
+#[cfg(unix)]
+impl Signals {
+    /// Catches them.
+    ///
+    /// # Errors
+    /// When they cannot be handled.
+    pub(crate) fn catch() -> std::io::Result<Signals> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map(Signals)
+    }
+
+    /// Listens for them on a thread of its own: the first begins the shutdown, a second one ends
+    /// the process. What comes with the first, as from `timeout`, which tells the process and its
+    /// group, is not a second one.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub(crate) fn end(mut self, context: std::sync::Arc<super::Context>) -> std::io::Result<()> {
+        let listen = move || {
+            let mut first: Option<Instant> = None;
+            for signal in self.0.forever() {
+                let since = *first.get_or_insert_with(Instant::now);
+                if context.shutdown.is_begun() && since.elapsed() >= TOGETHER {
+                    std::process::exit(128 + signal);
+                }
+                context.begin_shutdown();
             }
-            context.begin_shutdown();
-        }
-    };
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(listen)
-        .map(|_| ())
+        };
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(listen)
+            .map(|_| ())
+    }
 }
 
 /// Where there are no such signals, the process is ended from outside.
 #[cfg(not(unix))]
-pub(crate) fn on_signals(_context: std::sync::Arc<super::Context>) -> std::io::Result<()> {
-    Ok(())
+pub(crate) struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    pub(crate) fn catch() -> std::io::Result<Signals> {
+        Ok(Signals)
+    }
+
+    pub(crate) fn end(self, _context: std::sync::Arc<super::Context>) -> std::io::Result<()> {
+        Ok(())
+    }
 }

@@ -9,13 +9,15 @@
 //!    asked for its writer, and answers are written as they are, with their right lengths.
 //! 3. It has no time-outs. A TCP listener comes with them too, and with one effect: an accept that
 //!    waits as long fails, and 4 happens. So somebody knocks from time to time: this engine itself.
+//!    While there is traffic it knocks often, since of connections that come in one burst some wait
+//!    in tiny_http until the next one comes.
 //! 4. One failed accept, or a panic for want of descriptors, ends its accept thread. Then a new
 //!    server is started on another handle of the same listener, and a few threads go on answering
 //!    for the connections of the old one.
 //! 5. It hands pipelined requests of one client to several workers, of which all but one then wait
 //!    for their turn to write. So a client has one worker at a time, and its other requests wait.
 //! 6. It does not close a connection that the client keeps. After an answer that ends it, what the
-//!    client still sends is dropped unanswered.
+//!    client has sent behind is dropped unanswered.
 //! 7. To skip the content of a request it allocates all of it. A request that announces more
 //!    than 16 MiB, or takes too long, is left unanswered, its connection stuck until the end.
 //!
@@ -31,6 +33,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Bound, Context, Listener, connection_field, now};
+use crate::http::connection::persists;
 use crate::http::date::imf_fixdate;
 use crate::http::framing::{Framing, framing};
 use crate::http::head::is_field;
@@ -46,6 +49,14 @@ use crate::response::{Connection, Response};
 
 /// How often a thread that waits for requests looks whether it should go on.
 const POLL: Duration = Duration::from_millis(250);
+
+/// How often somebody knocks while there is traffic, and how long a quiet is traffic.
+const KNOCK_OFTEN: Duration = Duration::from_millis(50);
+const TRAFFIC: Duration = Duration::from_secs(2);
+
+/// How long after a refusal what its client has sent behind is dropped. Less than the second after
+/// which Linux may give the client's port to another connection.
+const OVER: Duration = Duration::from_millis(900);
 
 /// How often somebody knocks, so that no accept waits too long.
 const KNOCK: Duration = Duration::from_secs(TINY_SOCKET_SECONDS_MAX / 3);
@@ -91,12 +102,17 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
             .name(format!("worker-{number}"))
             .spawn(work)?;
     }
-    let mut knocked = Instant::now();
-    while !context.shutdown.wait(POLL) {
+    let (mut knocked, mut busy) = (Instant::now(), Instant::now());
+    let mut taken_up = 0;
+    while !context.shutdown.wait(KNOCK_OFTEN) {
         if shared.ended.swap(false, Ordering::AcqRel) {
             restart(listener, &shared, context);
         }
-        if knocked.elapsed() >= KNOCK {
+        let now_taken_up = shared.taken_up.load(Ordering::Acquire);
+        if std::mem::replace(&mut taken_up, now_taken_up) != now_taken_up {
+            busy = Instant::now();
+        }
+        if busy.elapsed() < TRAFFIC || knocked.elapsed() >= KNOCK {
             knock(listener);
             shared.forget_old_peers();
             knocked = Instant::now();
@@ -120,22 +136,29 @@ fn start(listener: &Listener) -> io::Result<tiny_http::Server> {
     tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)
 }
 
-/// Connects to this server and leaves: see 3 above.
+/// Connects to this server and leaves: see 3 above. Nobody there means that the accept thread has
+/// ended, which is noticed elsewhere.
 fn knock(listener: &Listener) {
-    let Listener::Tcp(listener) = listener else {
-        return;
-    };
-    let Ok(mut address) = listener.local_addr() else {
-        return;
-    };
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        });
+    match listener {
+        Listener::Tcp(listener) => {
+            let Ok(mut address) = listener.local_addr() else {
+                return;
+            };
+            if address.ip().is_unspecified() {
+                address.set_ip(match address.ip() {
+                    IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                    IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+                });
+            }
+            let _ = TcpStream::connect_timeout(&address, POLL);
+        }
+        #[cfg(unix)]
+        Listener::Unix(listener) => {
+            if let Ok(address) = listener.local_addr() {
+                let _ = super::address::knock_unix(&address);
+            }
+        }
     }
-    // Nobody there means that the accept thread has ended, which is noticed elsewhere.
-    let _ = TcpStream::connect_timeout(&address, POLL);
 }
 
 /// Stops accepting: a blocked accept returns, new connections are refused. Where a system cannot
@@ -154,7 +177,10 @@ fn stop(listener: &Listener) {
 
 /// Replaces a server whose accept thread ended.
 fn restart(listener: &Listener, shared: &Arc<Shared>, context: &Arc<Context>) {
-    let server = match start(listener) {
+    // Without threads it panics, where it could fail.
+    let started = catch_unwind(|| start(listener));
+    let started = started.unwrap_or_else(|_| Err(io::Error::other("there is no thread for it")));
+    let server = match started {
         Ok(server) => Arc::new(server),
         Err(error) => {
             context.accept_failed(&error);
@@ -193,8 +219,11 @@ fn watch_panics(shared: &Arc<Shared>) {
     let shared = shared.clone();
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        previous(info);
         let file = info.location().map_or("", |location| location.file());
+        if file.ends_with("client.rs") {
+            return; // a client that was gone before its connection was taken up
+        }
+        previous(info);
         let of_accepting =
             file.ends_with("refined_tcp_stream.rs") || file.contains("/std/src/thread");
         if of_accepting {
@@ -279,12 +308,12 @@ impl Shared {
                 waiting.push_back(request);
                 None
             }
-            Some(Peer::Over(_)) => {
+            Some(Peer::Over(since)) if since.elapsed() < OVER => {
                 drop(peers);
                 drop_unanswered(request);
                 None
             }
-            None => {
+            Some(Peer::Over(_)) | None => {
                 peers.insert(peer, Peer::Busy(VecDeque::new()));
                 Some(request)
             }
@@ -312,12 +341,10 @@ impl Shared {
         None
     }
 
-    /// A client's address is not used again as soon as this.
     fn forget_old_peers(&self) {
-        let old = Duration::from_secs(TINY_SOCKET_SECONDS_MAX);
         self.peers().retain(|_, peer| match peer {
             Peer::Busy(_) => true,
-            Peer::Over(since) => since.elapsed() < old,
+            Peer::Over(since) => since.elapsed() < OVER,
         });
     }
 
@@ -358,13 +385,15 @@ fn answer(mut request: tiny_http::Request, context: &Context) -> bool {
     let parsed = head.request(&fields);
     let (mut response, announced) = if fields.iter().all(|field| is_field(field.name, field.value))
     {
-        // If the framing is in conflict, that is the answer, and it closes.
-        let announced = framing(&parsed).unwrap_or(Framing::Length(0));
+        // If the framing is in conflict, that is the answer, and it closes. What tiny_http makes
+        // of it, it would allocate.
+        let taken = request.body_length().unwrap_or(0) as u64;
+        let announced = framing(&parsed).unwrap_or(Framing::Length(taken));
         (context.origin.respond(&parsed, time), announced)
     } else {
         (
             Response::refusal(Reason::RequestMalformed),
-            Framing::Length(0),
+            Framing::Length(request.body_length().unwrap_or(0) as u64),
         )
     };
     // tiny_http would wait for the rest of the content before it lets go of the writer.
@@ -401,7 +430,8 @@ fn answer(mut request: tiny_http::Request, context: &Context) -> bool {
         reason: response.reason,
         duration: started.elapsed(),
     });
-    sent.is_ok() && connection != Connection::Close
+    // What the client wants closed, tiny_http closes.
+    sent.is_ok() && (connection != Connection::Close || !persists(&parsed))
 }
 
 /// Writes an answer; how much of it was content.

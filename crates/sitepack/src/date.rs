@@ -4,6 +4,8 @@
 //! start of the year to March, so that the leap day is a year's last, and counts in eras of
 //! 400 years, which all have 146,097 days.
 
+/// The last second that the forms here can tell: 9999-12-31T23:59:59Z.
+pub const LAST_SECOND: u64 = 253_402_300_799;
 const SECONDS_A_DAY: u64 = 86_400;
 const DAYS_AN_ERA: u64 = 146_097;
 /// Days from 0000-03-01 to 1970-01-01.
@@ -35,8 +37,7 @@ impl Civil {
     /// Takes apart seconds since 1970. Years have four digits here: after 9999 it stays there.
     #[must_use]
     pub fn from_unix(seconds: u64) -> Civil {
-        const LAST: u64 = 253_402_300_799; // 9999-12-31T23:59:59Z
-        let seconds = seconds.min(LAST);
+        let seconds = seconds.min(LAST_SECOND);
         let days = seconds / SECONDS_A_DAY + EPOCH_DAYS;
         let second_of_day = seconds % SECONDS_A_DAY;
         let day_of_era = days % DAYS_AN_ERA;

@@ -266,7 +266,7 @@ impl Loop {
         Terms {
             limits: *self.context.origin.limits(),
             requests_max: self.context.options.connections.requests,
-            draining: self.drain.is_some(),
+            draining: self.context.shutdown.is_begun(),
             now: self.scratch.now,
         }
     }

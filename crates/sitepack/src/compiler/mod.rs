@@ -50,6 +50,8 @@ pub struct Compiled {
     pub bytes: Vec<u8>,
     /// Every directory and file that was read, sorted: what a build script has to watch.
     pub inputs: Vec<PathBuf>,
+    /// Hidden files and directories of sites, which are not in it.
+    pub left_out: Vec<PathBuf>,
 }
 
 impl Default for Compiler {
@@ -128,10 +130,12 @@ impl Compiler {
         let mut inputs = vec![PathBuf::from(theme::DIRECTORY)];
         let mut pages = Vec::new();
         let mut moved = Vec::new();
+        let mut left_out = Vec::new();
         let mut modified = None;
         for mount in &self.mounts {
             let at = mount.at()?;
-            let tree = read::read(&mount.from)?;
+            let tree = read::read(&mount.from, matches!(mount.kind, Kind::Files))?;
+            left_out.extend_from_slice(&tree.left_out);
             inputs.extend_from_slice(&tree.inputs);
             let rendered = match mount.kind {
                 Kind::Poems => render::poems(&at, tree, self.base_url.as_deref())?,
@@ -142,9 +146,21 @@ impl Compiler {
             modified = modified.max(rendered.modified);
         }
         let resources = encode::encode(pages, &self.codings)?;
-        let index = index::index(resources, moved, self.modified.or(modified))?;
+        let modified = self.modified.or(modified);
+        if let Some(seconds) = modified.filter(|seconds| *seconds > crate::date::LAST_SECOND) {
+            return Err(Error::new(
+                "date the site",
+                seconds,
+                "that is after the year 9999",
+            ));
+        }
+        let index = index::index(resources, moved, modified)?;
         let bytes = write::write(&index)?;
-        Ok(Compiled { bytes, inputs })
+        Ok(Compiled {
+            bytes,
+            inputs,
+            left_out,
+        })
     }
 }
 

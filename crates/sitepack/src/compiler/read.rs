@@ -19,6 +19,8 @@ pub(crate) struct SourceTree {
     pub(crate) files: Vec<SourceFile>,
     /// Every directory and file that was read, for build scripts to watch.
     pub(crate) inputs: Vec<PathBuf>,
+    /// Hidden files and directories, which were not read.
+    pub(crate) left_out: Vec<PathBuf>,
 }
 
 /// A file of a source.
@@ -31,8 +33,9 @@ pub(crate) struct SourceFile {
     pub(crate) content: Vec<u8>,
 }
 
-/// Reads all files below `root`.
-pub(crate) fn read(root: &Path) -> Result<SourceTree, Error> {
+/// Reads all files below `root`; if `skips_hidden`, without those whose names begin with a dot,
+/// save `.well-known`.
+pub(crate) fn read(root: &Path, skips_hidden: bool) -> Result<SourceTree, Error> {
     let real_root = fs::canonicalize(root).map_err(|e| Error::new("read", root.display(), e))?;
     if !real_root.is_dir() {
         return Err(Error::new("read", root.display(), "it is not a directory"));
@@ -40,6 +43,7 @@ pub(crate) fn read(root: &Path) -> Result<SourceTree, Error> {
     let mut walk = Walk {
         root,
         real_root: real_root.clone(),
+        skips_hidden,
         tree: SourceTree::default(),
     };
     walk.directory(root, "", &mut vec![real_root])?;
@@ -47,6 +51,7 @@ pub(crate) fn read(root: &Path) -> Result<SourceTree, Error> {
     tree.files
         .sort_by(|one, other| one.path.as_bytes().cmp(other.path.as_bytes()));
     tree.inputs.sort();
+    tree.left_out.sort();
     if tree.files.is_empty() {
         return Err(Error::new(
             "read",
@@ -60,6 +65,7 @@ pub(crate) fn read(root: &Path) -> Result<SourceTree, Error> {
 struct Walk<'a> {
     root: &'a Path,
     real_root: PathBuf,
+    skips_hidden: bool,
     tree: SourceTree,
 }
 
@@ -88,6 +94,14 @@ impl Walk<'_> {
                     "its name is not UTF-8",
                 ));
             };
+            if name.chars().any(char::is_control) {
+                let cause = "a control character in its name";
+                return Err(Error::new("read", origin.display(), cause));
+            }
+            if self.skips_hidden && name.starts_with('.') && name != ".well-known" {
+                self.tree.left_out.push(origin);
+                continue;
+            }
             let path = format!("{prefix}{name}");
             self.entry(&origin, path, inside)?;
         }
@@ -155,13 +169,13 @@ mod tests {
     }
 
     fn refusal(root: &tempfile::TempDir) -> String {
-        read(root.path()).unwrap_err().to_string()
+        read(root.path(), false).unwrap_err().to_string()
     }
 
     #[test]
     fn files_come_sorted_by_path() {
         let root = tree();
-        let paths: Vec<_> = read(root.path())
+        let paths: Vec<_> = read(root.path(), false)
             .unwrap()
             .files
             .into_iter()
@@ -175,7 +189,7 @@ mod tests {
         let root = tree();
         symlink("b/c/two", root.path().join("z")).unwrap();
         symlink("b/c", root.path().join("y")).unwrap();
-        let files = read(root.path()).unwrap().files;
+        let files = read(root.path(), false).unwrap().files;
         let found: Vec<_> = files.iter().map(|f| (&*f.path, &*f.content)).collect();
         assert_eq!(found[3..], [("y/two", &b"2"[..]), ("z", b"2")]);
     }
@@ -214,6 +228,31 @@ mod tests {
         let root = tree();
         let _socket = std::os::unix::net::UnixListener::bind(root.path().join("s")).unwrap();
         assert!(refusal(&root).contains("neither a file nor a directory"));
+    }
+
+    #[test]
+    fn hidden_files_are_left_out_of_sites_and_told() {
+        let root = tree();
+        fs::create_dir_all(root.path().join(".git")).unwrap();
+        fs::write(root.path().join(".git/config"), "secret").unwrap();
+        fs::create_dir_all(root.path().join(".well-known")).unwrap();
+        fs::write(root.path().join(".well-known/security.txt"), "").unwrap();
+        let site = read(root.path(), true).unwrap();
+        assert_eq!(site.left_out, [root.path().join(".git")]);
+        assert!(
+            site.files
+                .iter()
+                .any(|file| file.path == ".well-known/security.txt")
+        );
+        assert!(!site.files.iter().any(|file| file.path.contains("config")));
+        assert!(read(root.path(), false).unwrap().files.len() > site.files.len());
+    }
+
+    #[test]
+    fn control_characters_in_names_are_refused() {
+        let root = tree();
+        fs::create_dir(root.path().join("d\ncargo::warning=x")).unwrap();
+        assert!(refusal(&root).contains("control character"));
     }
 
     #[test]
