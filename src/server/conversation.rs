@@ -177,7 +177,7 @@ impl<'s> Conversation<'s> {
             }
             Err(reason) => {
                 let nothing = Said::nothing();
-                let answer = refusal(reason, false, nothing.clone(), nothing);
+                let answer = refusal(reason, says_head(input), nothing.clone(), nothing);
                 return (input.len(), self.due(answer));
             }
         };
@@ -281,12 +281,12 @@ impl<'s> Conversation<'s> {
         Turn::Answer(answer)
     }
 
-    /// The answer to a request that did not come in time, if one has begun.
-    pub fn timed_out(&mut self) -> Answer<'s> {
-        let is_head = matches!(
-            &self.state,
-            State::Content(content) if content.answer.method.of(b"") == b"HEAD"
-        );
+    /// The answer to a request that did not come in time; `input` is what came of it.
+    pub fn timed_out(&mut self, input: &[u8]) -> Answer<'s> {
+        let is_head = match &self.state {
+            State::Content(content) => content.answer.method.of(b"") == b"HEAD",
+            State::Head | State::Over => says_head(input),
+        };
         self.state = State::Over;
         refusal(
             Reason::RequestTimeout,
@@ -295,6 +295,11 @@ impl<'s> Conversation<'s> {
             Said::nothing(),
         )
     }
+}
+
+/// Whether a request that could not be read asked for no content: RFC 9110 §9.3.2.
+fn says_head(input: &[u8]) -> bool {
+    input.trim_ascii_start().starts_with(b"HEAD ")
 }
 
 /// A refusal that ends the conversation; `is_head` if it must have no content.

@@ -120,6 +120,21 @@ fn malformed_heads_are_refused_and_the_connection_ends() {
 }
 
 #[test]
+fn a_head_is_refused_without_content() {
+    for raw in [
+        "HEAD / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+        "HEAD / HTTP/1.1\r\n\r\n",
+        "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n",
+        "HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+    ] {
+        let mut stream = server().connect();
+        stream.write_all(raw.as_bytes()).unwrap();
+        let answer = Answer::parse(&read_to_end(&mut stream), "HEAD");
+        assert!(matches!(answer.status, 400 | 413), "{raw:?}: {answer}");
+    }
+}
+
+#[test]
 fn what_is_not_implemented_and_what_is_too_long_is_told_apart() {
     refused(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505);
     refused(b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505);

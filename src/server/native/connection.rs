@@ -431,7 +431,7 @@ impl Connection {
         if !self.has_begun() || self.output.is_some() {
             return After::Over;
         }
-        let answer = self.conversation.timed_out();
+        let answer = self.conversation.timed_out(&self.input);
         self.input = Vec::new();
         self.send(answer, b"", Instant::now(), scratch, context, None)
     }
