@@ -98,7 +98,8 @@ struct Output {
     target: Vec<u8>,
     sent: u64,
     time: u64,
-    started: Instant,
+    /// When the request was read, if the log wants to know.
+    started: Option<Instant>,
 }
 
 impl Connection {
@@ -257,7 +258,7 @@ impl Connection {
         let mut taken = 0;
         loop {
             let rest = input.get(taken..).unwrap_or_default();
-            let started = Instant::now();
+            let started = context.access_log.is_on().then(Instant::now);
             let (used, turn) = self.conversation.next(rest, &context.origin, terms);
             taken += used;
             match turn {
@@ -282,7 +283,7 @@ impl Connection {
         &mut self,
         answer: Answer<'static>,
         said: &[u8],
-        started: Instant,
+        started: Option<Instant>,
         scratch: &mut Scratch,
         context: &Context,
         file: Option<&SiteFile>,
@@ -433,7 +434,7 @@ impl Connection {
         }
         let answer = self.conversation.timed_out(&self.input);
         self.input = Vec::new();
-        self.send(answer, b"", Instant::now(), scratch, context, None)
+        self.send(answer, b"", None, scratch, context, None)
     }
 
     #[expect(
@@ -448,14 +449,14 @@ impl Connection {
         target: &[u8],
         bytes: u64,
         time: u64,
-        started: Instant,
+        started: Option<Instant>,
     ) {
         let status = response.status.code();
         context.statistics.answered(status, bytes);
         if !context.access_log.is_on() {
             return;
         }
-        let duration: Duration = started.elapsed();
+        let duration = started.map_or(Duration::ZERO, |started| started.elapsed());
         context.access_log.record(&Line {
             time,
             peer: self.peer,

@@ -139,6 +139,9 @@ struct Loop {
     /// Connections may be waiting to be accepted.
     acceptable: bool,
     started: Instant,
+    /// The time since then in milliseconds, as of the last events: what happens in one turn of
+    /// the loop happens at one time.
+    time: u64,
     /// When the listener closes, and when all ends, in milliseconds; once the shutdown has begun.
     drain: Option<(u64, u64)>,
 }
@@ -172,6 +175,7 @@ impl Loop {
             accept_again: None,
             acceptable: false,
             started: Instant::now(),
+            time: 0,
             drain: None,
         })
     }
@@ -179,6 +183,7 @@ impl Loop {
     fn run(&mut self) {
         let mut events = Events::with_capacity(EVENTS);
         while !self.is_over() {
+            self.tick();
             let timeout = self.timeout();
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
@@ -188,6 +193,7 @@ impl Loop {
                     return;
                 }
             }
+            self.tick();
             self.scratch.tick(now());
             for key in std::mem::take(&mut self.yielded) {
                 self.turn(key);
@@ -201,8 +207,9 @@ impl Loop {
         }
     }
 
-    fn milliseconds(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// Takes note of the time, after events or before waiting for them.
+    fn tick(&mut self) {
+        self.time = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
     }
 
     /// How long to wait for events.
@@ -210,7 +217,7 @@ impl Loop {
         if !self.yielded.is_empty() {
             return Some(Duration::ZERO);
         }
-        let now = self.milliseconds();
+        let now = self.time;
         let (close, end) = self.drain.unzip();
         let close = close.filter(|_| self.listener.is_some());
         let fixed = [self.accept_again, close, end].into_iter().flatten();
@@ -273,7 +280,7 @@ impl Loop {
 
     /// Sets the timer that goes with what a connection waits for now.
     fn after(&mut self, key: usize, after: After) {
-        let now = self.milliseconds();
+        let now = self.time;
         let wait = match after {
             After::Over => return self.close(key),
             // A request has its time as a whole, however often it pauses.
@@ -315,7 +322,7 @@ impl Loop {
     }
 
     fn expire(&mut self) {
-        let now = self.milliseconds();
+        let now = self.time;
         while let Some((key, wait)) = self.timers.expired(now) {
             let Some(connection) = self.connections.get_mut(key) else {
                 continue;
@@ -339,10 +346,7 @@ impl Loop {
 
     /// Accepts all that wait, if there is room for them.
     fn accept_if_possible(&mut self) {
-        if self
-            .accept_again
-            .is_some_and(|at| at <= self.milliseconds())
-        {
+        if self.accept_again.is_some_and(|at| at <= self.time) {
             self.accept_again = None;
             self.acceptable = true;
         }
@@ -367,7 +371,7 @@ impl Loop {
         let victim = self.victim();
         match victim {
             Some(key) => self.close(key),
-            None => self.accept_again = Some(self.milliseconds() + ACCEPT_PAUSE_MILLISECONDS),
+            None => self.accept_again = Some(self.time + ACCEPT_PAUSE_MILLISECONDS),
         }
         victim.is_some()
     }
@@ -375,7 +379,7 @@ impl Loop {
     /// The connection that is missed least: the one that has idled longest; else the one that has
     /// kept its request back longest, if that is longer than a request takes.
     fn victim(&self) -> Option<usize> {
-        let now = self.milliseconds();
+        let now = self.time;
         let slow = || {
             self.timers
                 .longest(Wait::Request, now, REQUEST_GRACE_MILLISECONDS)
@@ -395,7 +399,7 @@ impl Loop {
         }
         entry.insert(connection);
         self.context.connections.fetch_add(1, Ordering::Relaxed);
-        let now = self.milliseconds();
+        let now = self.time;
         self.timers.set(key, Wait::Request, now);
     }
 
@@ -405,14 +409,14 @@ impl Loop {
             return self.close(key);
         }
         self.context.accept_failed(error);
-        self.accept_again = Some(self.milliseconds() + ACCEPT_PAUSE_MILLISECONDS);
+        self.accept_again = Some(self.time + ACCEPT_PAUSE_MILLISECONDS);
     }
 
     fn drain_if_begun(&mut self) {
         if !self.context.shutdown.is_begun() {
             return;
         }
-        let now = self.milliseconds();
+        let now = self.time;
         let (close, _) = *self.drain.get_or_insert_with(|| {
             let close = now + self.context.options.drain_delay_seconds * 1000;
             (close, close + DRAIN_SECONDS_MAX * 1000)
@@ -446,7 +450,7 @@ impl Loop {
         if self.listener.is_some() {
             return false;
         }
-        let late = self.milliseconds() >= end;
+        let late = self.time >= end;
         if late && !self.connections.is_empty() {
             let count = self.connections.len();
             say(format_args!(
