@@ -31,12 +31,12 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         AccessLog::off()
     };
     let started = format!(
-        "version {} serving {} paths of site {} on {} by {}",
-        env!("CARGO_PKG_VERSION"),
+        "serving {} paths of site {} on {} by {}, version {}",
         site.len(),
         site.digest().hex().get(..12).unwrap_or_default(),
         address.local_url(),
-        options.engine.name()
+        options.engine.name(),
+        env!("CARGO_PKG_VERSION"),
     );
     let origin = Origin::new(site).with_limits(options.requests);
     let mut context = Context::new(origin, access_log);

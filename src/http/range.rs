@@ -125,7 +125,8 @@ fn number(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// Adds a part, merged with all that it overlaps or touches, in the place of the first of them.
+/// Adds a part, merged with all that it overlaps or touches, in the place of the first of them. The
+/// parts lie apart, so one that is apart from the new one is apart from what that grows to.
 fn add(parts: &mut Parts, mut new: Part) {
     let mut place = parts.len();
     let mut index = 0;
@@ -142,7 +143,6 @@ fn add(parts: &mut Parts, mut new: Part) {
         };
         parts.remove(index);
         place = place.min(index);
-        index = 0; // grown, it may reach parts that were passed over
     }
     parts.insert(place.min(parts.len()), new);
 }
