@@ -111,7 +111,7 @@ pub const ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
 
 /// From this content length in bytes on, sendfile is cheaper than a copy from the mapping:
 /// `docs/decisions/0007-sendfile.md`.
-pub const SENDFILE_BYTES_MIN: u64 = 32_768;
+pub const SENDFILE_BYTES_MIN: u64 = 16_384;
 
 /// The bounds on a request that its reader and the core share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
