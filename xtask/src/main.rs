@@ -14,7 +14,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                     needs wrk and taskset (apt-get install wrk util-linux); 3 rounds by default
   start [ROUNDS]    measure start to first response and memory, for few files and for 10,000, and
                     the tiny_http engine beside tiny_http as it comes; needs wrk
-  faults [SECONDS]  do to the native engine what clients do, for about so many seconds a case
+  faults [SECONDS [CASE]]
+                    do to the native engine what clients do, for about so many seconds a case
                     (30 by default), and print one line a case; loopback only
 ";
 
@@ -30,8 +31,11 @@ fn main() -> ExitCode {
         ["bench", rounds] => number(rounds).and_then(bench::compare),
         ["start"] => bench::start(20),
         ["start", rounds] => number(rounds).and_then(bench::start),
-        ["faults"] => faults::run(30),
-        ["faults", seconds] => number(seconds).and_then(|seconds| faults::run(seconds as u64)),
+        ["faults"] => faults::run(30, ""),
+        ["faults", seconds] => number(seconds).and_then(|seconds| faults::run(seconds as u64, "")),
+        ["faults", seconds, only] => {
+            number(seconds).and_then(|seconds| faults::run(seconds as u64, only))
+        }
         // What `bench` starts as servers to compare with.
         ["bare-tiny-http", address, file] => peers::bare_tiny_http(address, file),
         ["floor", address, file] => peers::floor(address, file),
