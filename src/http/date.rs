@@ -1,7 +1,7 @@
 //! HTTP dates: RFC 9110 §5.6.7. Written in one form, read in all three.
 
-use sitepack::date::Civil;
 pub use sitepack::date::imf_fixdate;
+use sitepack::date::{Civil, is_leap};
 
 /// Reads an `HTTP-date` as seconds since 1970, `now` in the same unit.
 ///
@@ -88,9 +88,8 @@ fn seconds(year: u64, month: &str, day: u64, time: &str) -> Option<u64> {
         second,
     };
     // 1972 was a leap year, 1973 was not; what holds for them holds for such years before 1970.
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let before_1970 = Civil {
-        year: if leap { 1972 } else { 1973 },
+        year: if is_leap(year) { 1972 } else { 1973 },
         ..civil
     };
     match civil.to_unix() {

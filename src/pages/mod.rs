@@ -5,9 +5,6 @@ use sitepack::SitePath;
 use crate::reason::Reason;
 use crate::response::Response;
 
-/// The prefix of all management pages.
-pub const PREFIX: &str = "/-/";
-
 /// The path of the page that says that the server lives.
 pub const HEALTH: &str = "/-/health";
 

@@ -96,6 +96,14 @@ pub struct Answer<'s> {
     pub target: Said,
 }
 
+impl Answer<'_> {
+    /// Keeps what is said of the request, for when `input`, that of the turn, is gone.
+    pub(crate) fn keep(&mut self, input: &[u8]) {
+        self.method.keep(input);
+        self.target.keep(input);
+    }
+}
+
 /// Bytes of a request for the log: where in the input they are, or a copy if that is gone.
 #[derive(Clone, Debug)]
 pub enum Said {
@@ -211,8 +219,7 @@ impl<'s> Conversation<'s> {
             return (bytes, self.due(answer));
         }
         let mut answer = answer;
-        answer.method.keep(input);
-        answer.target.keep(input);
+        answer.keep(input);
         let rest = input.get(bytes..).unwrap_or_default();
         let (more, turn) = self.content(Content { left, answer }, rest);
         (bytes + more, turn)

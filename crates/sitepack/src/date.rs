@@ -71,9 +71,8 @@ impl Civil {
             minute,
             second,
         } = self;
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
         let days_in_month = match month {
-            2 => 28 + u64::from(leap),
+            2 => 28 + u64::from(is_leap(year)),
             4 | 6 | 9 | 11 => 30,
             1..=12 => 31,
             _ => return None,
@@ -103,6 +102,12 @@ impl Civil {
             .find(|(_, month)| *month == name)
             .map(|(number, _)| number)
     }
+}
+
+/// Whether a year has a 29 February.
+#[must_use]
+pub const fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
 /// RFC 9110 §5.6.7 IMF-fixdate: `Sun, 06 Nov 1994 08:49:37 GMT`, always 29 bytes.

@@ -8,7 +8,7 @@ use super::stream::{Progress, Stream};
 use crate::http::date::imf_fixdate;
 use crate::limits::LINGER_BYTES_MAX;
 use crate::log::Line;
-use crate::response::{Connection as Field, Response};
+use crate::response::Connection as Field;
 use crate::server::Context;
 use crate::server::conversation::{Answer, Conversation, Terms, Turn};
 
@@ -94,8 +94,6 @@ pub(super) struct Connection {
 struct Output {
     head: Vec<u8>,
     answer: Answer<'static>,
-    method: Vec<u8>,
-    target: Vec<u8>,
     sent: u64,
     time: u64,
     /// When the request was read, if the log wants to know.
@@ -281,7 +279,7 @@ impl Connection {
     /// Sends an answer; `said` is the input in which the request was.
     fn send(
         &mut self,
-        answer: Answer<'static>,
+        mut answer: Answer<'static>,
         said: &[u8],
         started: Option<Instant>,
         scratch: &mut Scratch,
@@ -289,63 +287,32 @@ impl Connection {
         file: Option<&SiteFile>,
     ) -> After {
         let Scratch {
-            head, date, now, ..
+            head,
+            date,
+            now: time,
+            ..
         } = scratch;
         head.clear();
         answer.response.write_head(head, date, answer.connection);
         let mut sent = 0;
-        let progress = self
-            .stream
-            .send(head, &answer.response.content, &mut sent, file);
-        let of_content = sent.saturating_sub(head.len() as u64);
-        let (method, target) = (answer.method.of(said), answer.target.of(said));
-        match progress {
-            Ok(Progress::Done) => {
-                self.log(
-                    context,
-                    &answer.response,
-                    method,
-                    target,
-                    of_content,
-                    *now,
-                    started,
-                );
-                self.after_answer(&answer)
-            }
-            Ok(progress) => {
-                let (method, target) = (method.to_vec(), target.to_vec());
-                let (head, time) = (head.clone(), *now);
-                self.seen = sent;
-                let output = Output {
-                    head,
-                    answer,
-                    method,
-                    target,
-                    sent,
-                    time,
-                    started,
-                };
-                self.output = Some(Box::new(output));
-                if progress == Progress::Yielded {
-                    After::Yielded
-                } else {
-                    After::Blocked
-                }
-            }
-            Err(_) => {
-                context.statistics.peer_gone();
-                self.log(
-                    context,
-                    &answer.response,
-                    method,
-                    target,
-                    of_content,
-                    *now,
-                    started,
-                );
-                After::Over
-            }
+        let content = &answer.response.content;
+        let progress = self.stream.send(head, content, &mut sent, file);
+        if let Some(waits) = waits(&progress) {
+            answer.keep(said);
+            self.seen = sent;
+            let (head, time) = (head.clone(), *time);
+            self.output = Some(Box::new(Output {
+                head,
+                answer,
+                sent,
+                time,
+                started,
+            }));
+            return waits;
         }
+        let bytes = sent.saturating_sub(head.len() as u64);
+        self.log(context, &answer, said, bytes, *time, started);
+        self.after_answer(progress.is_ok(), &answer, context)
     }
 
     fn continue_output(&mut self, context: &Context, file: Option<&SiteFile>) -> After {
@@ -356,45 +323,28 @@ impl Connection {
         let progress = self
             .stream
             .send(&output.head, content, &mut output.sent, file);
-        match progress {
-            Ok(Progress::Blocked) => {
-                self.output = Some(output);
-                return After::Blocked;
-            }
-            Ok(Progress::Yielded) => {
-                self.output = Some(output);
-                return After::Yielded;
-            }
-            Ok(Progress::Done) => {}
-            Err(_) => context.statistics.peer_gone(),
+        if let Some(waits) = waits(&progress) {
+            self.output = Some(output);
+            return waits;
         }
         let Output {
             head,
             answer,
-            method,
-            target,
             sent,
             time,
             started,
         } = *output;
-        let of_content = sent.saturating_sub(head.len() as u64);
-        self.log(
-            context,
-            &answer.response,
-            &method,
-            &target,
-            of_content,
-            time,
-            started,
-        );
-        if progress.is_err() {
-            After::Over
-        } else {
-            self.after_answer(&answer)
-        }
+        let bytes = sent.saturating_sub(head.len() as u64);
+        self.log(context, &answer, b"", bytes, time, started);
+        self.after_answer(progress.is_ok(), &answer, context)
     }
 
-    fn after_answer(&mut self, answer: &Answer<'_>) -> After {
+    /// What is next after an answer that is sent, or that its client did not wait for.
+    fn after_answer(&mut self, sent: bool, answer: &Answer<'_>, context: &Context) -> After {
+        if !sent {
+            context.statistics.peer_gone();
+            return After::Over;
+        }
         match answer.connection {
             Field::KeepAlive | Field::Persistent => After::Idle,
             Field::Close if answer.lingers => {
@@ -437,36 +387,41 @@ impl Connection {
         self.send(answer, b"", None, scratch, context, None)
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one line of the log has nine fields"
-    )]
+    /// Counts and logs an answer; `said` is the input in which the request was, unless its words
+    /// were kept.
     fn log(
         &self,
         context: &Context,
-        response: &Response<'_>,
-        method: &[u8],
-        target: &[u8],
+        answer: &Answer<'_>,
+        said: &[u8],
         bytes: u64,
         time: u64,
         started: Option<Instant>,
     ) {
-        let status = response.status.code();
+        let status = answer.response.status.code();
         context.statistics.answered(status, bytes);
         if !context.access_log.is_on() {
             return;
         }
-        let duration = started.map_or(Duration::ZERO, |started| started.elapsed());
         context.access_log.record(&Line {
             time,
             peer: self.peer,
-            method,
-            target,
+            method: answer.method.of(said),
+            target: answer.target.of(said),
             status,
             bytes,
-            coding: response.coding,
-            reason: response.reason,
-            duration,
+            coding: answer.response.coding,
+            reason: answer.response.reason,
+            duration: started.map_or(Duration::ZERO, |started| started.elapsed()),
         });
+    }
+}
+
+/// What a connection waits for, if its answer is not all sent.
+fn waits(progress: &std::io::Result<Progress>) -> Option<After> {
+    match progress {
+        Ok(Progress::Blocked) => Some(After::Blocked),
+        Ok(Progress::Yielded) => Some(After::Yielded),
+        Ok(Progress::Done) | Err(_) => None,
     }
 }
