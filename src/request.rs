@@ -58,3 +58,38 @@ impl<'a> Fields<'a> {
         self.lines(name).next().is_some()
     }
 }
+
+/// What tables of cases make requests with.
+#[cfg(test)]
+pub(crate) mod made {
+    use super::{Field, Fields, Request, Version};
+
+    /// Asks `ask` about field lines.
+    pub(crate) fn with_fields<T>(lines: &[(&str, &str)], ask: impl FnOnce(Fields<'_>) -> T) -> T {
+        let fields: Vec<Field<'_>> = lines
+            .iter()
+            .map(|(name, value)| Field {
+                name: name.as_bytes(),
+                value: value.as_bytes(),
+            })
+            .collect();
+        ask(Fields(&fields))
+    }
+
+    /// Asks `ask` about a request of HTTP/1.`minor` with these field lines.
+    pub(crate) fn with_request<T>(
+        minor: u8,
+        lines: &[(&str, &str)],
+        ask: impl FnOnce(&Request<'_>) -> T,
+    ) -> T {
+        let version = Version { major: 1, minor };
+        with_fields(lines, |fields| {
+            ask(&Request {
+                method: b"POST",
+                target: b"/",
+                version,
+                fields,
+            })
+        })
+    }
+}

@@ -18,7 +18,7 @@ pub fn persists(request: &Request<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::persists;
-    use crate::request::{Field, Fields, Request, Version};
+    use crate::request::made::with_request;
 
     #[test]
     fn the_table_of_section_9_3() {
@@ -37,20 +37,12 @@ mod tests {
             (0, &["keep-alive-not"], false),
             (2, &[], true),
         ] {
-            let fields: Vec<Field<'_>> = lines
-                .iter()
-                .map(|line| Field {
-                    name: b"Connection",
-                    value: line.as_bytes(),
-                })
-                .collect();
-            let request = Request {
-                method: b"GET",
-                target: b"/",
-                version: Version { major: 1, minor },
-                fields: Fields(&fields),
-            };
-            assert_eq!(persists(&request), expected, "HTTP/1.{minor} {lines:?}");
+            let lines: Vec<(&str, &str)> = lines.iter().map(|line| ("Connection", *line)).collect();
+            assert_eq!(
+                with_request(minor, &lines, persists),
+                expected,
+                "HTTP/1.{minor} {lines:?}"
+            );
         }
     }
 }

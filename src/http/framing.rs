@@ -58,7 +58,7 @@ fn digits(text: &[u8]) -> Result<u64, Reason> {
 mod tests {
     use super::{Framing, framing};
     use crate::reason::Reason;
-    use crate::request::{Field, Fields, Request, Version};
+    use crate::request::made::with_request;
 
     const LENGTH: &str = "Content-Length";
     const CODING: &str = "Transfer-Encoding";
@@ -95,20 +95,11 @@ mod tests {
             (0, &[(CODING, "chunked")], conflict),
             (0, &[(LENGTH, "7")], Ok(Framing::Length(7))),
         ] {
-            let fields: Vec<Field<'_>> = lines
-                .iter()
-                .map(|(name, value)| Field {
-                    name: name.as_bytes(),
-                    value: value.as_bytes(),
-                })
-                .collect();
-            let request = Request {
-                method: b"POST",
-                target: b"/",
-                version: Version { major: 1, minor },
-                fields: Fields(&fields),
-            };
-            assert_eq!(framing(&request), expected, "HTTP/1.{minor} {lines:?}");
+            assert_eq!(
+                with_request(minor, lines, framing),
+                expected,
+                "HTTP/1.{minor} {lines:?}"
+            );
         }
     }
 }

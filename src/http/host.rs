@@ -104,7 +104,7 @@ fn is_reg_name(host: &[u8]) -> bool {
 mod tests {
     use super::{check, is_authority};
     use crate::reason::Reason;
-    use crate::request::{Field, Fields, Request, Version};
+    use crate::request::made::with_request;
 
     #[test]
     fn authorities() {
@@ -146,20 +146,12 @@ mod tests {
             (0, &["a", "b"], Err(Reason::HostRepeated)),
             (0, &["}"], Err(Reason::HostMalformed)),
         ] {
-            let fields: Vec<Field<'_>> = lines
-                .iter()
-                .map(|line| Field {
-                    name: b"Host",
-                    value: line.as_bytes(),
-                })
-                .collect();
-            let request = Request {
-                method: b"GET",
-                target: b"/",
-                version: Version { major: 1, minor },
-                fields: Fields(&fields),
-            };
-            assert_eq!(check(&request), expected, "HTTP/1.{minor} {lines:?}");
+            let lines: Vec<(&str, &str)> = lines.iter().map(|line| ("Host", *line)).collect();
+            assert_eq!(
+                with_request(minor, &lines, check),
+                expected,
+                "HTTP/1.{minor} {lines:?}"
+            );
         }
     }
 }

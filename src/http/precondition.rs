@@ -89,7 +89,8 @@ mod tests {
     use super::{Outcome, Validators, evaluate, range_applies};
     use crate::http::date::imf_fixdate;
     use crate::reason::Reason;
-    use crate::request::{Field, Fields};
+    use crate::request::Fields;
+    use crate::request::made::with_fields as with;
 
     const MODIFIED: u64 = 1_000_000_000;
     const NOW: u64 = 1_795_305_600;
@@ -97,17 +98,6 @@ mod tests {
         entity_tag: b"\"a\"",
         modified: Some(MODIFIED),
     };
-
-    fn with<T>(lines: &[(&str, &str)], ask: impl Fn(Fields<'_>) -> T) -> T {
-        let fields: Vec<Field<'_>> = lines
-            .iter()
-            .map(|(name, value)| Field {
-                name: name.as_bytes(),
-                value: value.as_bytes(),
-            })
-            .collect();
-        ask(Fields(&fields))
-    }
 
     #[test]
     fn the_order_of_section_13_2_2() {
