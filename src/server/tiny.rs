@@ -61,10 +61,18 @@ const OVER: Duration = Duration::from_millis(900);
 /// How often somebody knocks, so that no accept waits too long.
 const KNOCK: Duration = Duration::from_secs(TINY_SOCKET_SECONDS_MAX / 3);
 
+/// A server, and whose turn it is to take a request from it. Requests of one client have to be
+/// admitted in the order in which they came: an answer that overtakes waits for the one before,
+/// which would wait behind it.
+struct Source {
+    server: tiny_http::Server,
+    turn: Mutex<()>,
+}
+
 /// What all threads of this engine share.
 struct Shared {
     /// The server that accepts, which changes when its accept thread ends.
-    server: RwLock<Arc<tiny_http::Server>>,
+    server: RwLock<Arc<Source>>,
     /// Its accept thread has ended.
     ended: AtomicBool,
     peers: Mutex<HashMap<SocketAddr, Peer>>,
@@ -127,13 +135,17 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
     Ok(())
 }
 
-fn start(listener: &Listener) -> io::Result<tiny_http::Server> {
+fn start(listener: &Listener) -> io::Result<Source> {
     let listener: tiny_http::Listener = match listener {
         Listener::Tcp(listener) => listener.try_clone()?.into(),
         #[cfg(unix)]
         Listener::Unix(listener) => listener.try_clone()?.into(),
     };
-    tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)
+    let server = tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)?;
+    Ok(Source {
+        server,
+        turn: Mutex::new(()),
+    })
 }
 
 /// Connects to this server and leaves: see 3 above. Nobody there means that the accept thread has
@@ -196,7 +208,7 @@ fn restart(listener: &Listener, shared: &Arc<Shared>, context: &Arc<Context>) {
     let old = std::mem::replace(&mut *current, server);
     drop(current);
     for _ in 0..TINY_WORKERS {
-        old.unblock();
+        old.server.unblock();
     }
     for _ in 0..TINY_RETIRED_WORKERS {
         let (shared, context, old) = (shared.clone(), context.clone(), old.clone());
@@ -233,7 +245,7 @@ fn watch_panics(shared: &Arc<Shared>) {
 }
 
 impl Shared {
-    fn current(&self) -> Arc<tiny_http::Server> {
+    fn current(&self) -> Arc<Source> {
         self.server
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -246,21 +258,18 @@ impl Shared {
 
     fn work(&self, context: &Context) {
         while !context.shutdown.is_complete() {
-            match self.current().recv_timeout(POLL) {
-                Ok(Some(request)) => self.take_up(request, context),
-                Ok(None) => {}
-                Err(error) => self.accept_failed(&error, context),
+            if let Err(error) = self.take_up(&self.current(), context) {
+                self.accept_failed(&error, context);
             }
         }
     }
 
     /// Answers for the connections of a server that no longer accepts, until they are quiet.
-    fn keep_retired(&self, server: &tiny_http::Server, context: &Context) {
+    fn keep_retired(&self, source: &Source, context: &Context) {
         let quiet_max = Duration::from_secs(TINY_RETIRED_SECONDS_MAX);
         let mut last = Instant::now();
         while last.elapsed() < quiet_max && !context.shutdown.is_complete() {
-            if let Ok(Some(request)) = server.recv_timeout(POLL) {
-                self.take_up(request, context);
+            if self.take_up(source, context).unwrap_or(false) {
                 last = Instant::now();
             }
         }
@@ -278,44 +287,55 @@ impl Shared {
         self.ended.store(true, Ordering::Release);
     }
 
-    /// Answers a request and those of the same client that come meanwhile, in their order.
-    fn take_up(&self, request: tiny_http::Request, context: &Context) {
+    /// Waits a while for a request; answers it, and those of the same client that come meanwhile,
+    /// in their order. Whether there was one.
+    fn take_up(&self, source: &Source, context: &Context) -> io::Result<bool> {
+        let turn = source.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if context.shutdown.is_complete() {
+            return Ok(false);
+        }
+        let Some(request) = source.server.recv_timeout(POLL)? else {
+            return Ok(false);
+        };
         self.in_flight.fetch_add(1, Ordering::AcqRel);
         self.taken_up.fetch_add(1, Ordering::AcqRel);
         let peer = request.remote_addr().copied();
-        let mut next = self.admit(peer, request);
+        let admitted = self.admit(peer, request);
+        drop(turn);
+        let mut next = admitted.unwrap_or_else(|request| {
+            drop_unanswered(*request);
+            None
+        });
         while let Some(request) = next {
             let work = || answer(request, context);
             let goes_on = catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
             next = self.next_of(peer, goes_on);
         }
         self.in_flight.fetch_sub(1, Ordering::AcqRel);
+        Ok(true)
     }
 
-    /// The request, if it is its turn; it waits, or is dropped, if its client is busy or over.
+    /// The request, if it is its turn; none, if its client is busy and it waits. An error is the
+    /// request of a client that is over.
     fn admit(
         &self,
         peer: Option<SocketAddr>,
         request: tiny_http::Request,
-    ) -> Option<tiny_http::Request> {
+    ) -> Result<Option<tiny_http::Request>, Box<tiny_http::Request>> {
         // Clients on a Unix socket have no names.
         let Some(peer) = peer else {
-            return Some(request);
+            return Ok(Some(request));
         };
         let mut peers = self.peers();
         match peers.get_mut(&peer) {
             Some(Peer::Busy(waiting)) => {
                 waiting.push_back(request);
-                None
+                Ok(None)
             }
-            Some(Peer::Over(since)) if since.elapsed() < OVER => {
-                drop(peers);
-                drop_unanswered(request);
-                None
-            }
+            Some(Peer::Over(since)) if since.elapsed() < OVER => Err(Box::new(request)),
             Some(Peer::Over(_)) | None => {
                 peers.insert(peer, Peer::Busy(VecDeque::new()));
-                Some(request)
+                Ok(Some(request))
             }
         }
     }

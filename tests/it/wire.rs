@@ -77,6 +77,20 @@ fn pipelined_requests_are_answered_in_order() {
     });
 }
 
+/// Threads that take up the requests of one client in another order would wait for each other.
+#[test]
+fn pipelines_never_get_stuck() {
+    on_every_engine(|server| {
+        for _ in 0..200 {
+            let one = "GET /eleven.txt HTTP/1.1\r\nHost: a\r\n";
+            let raw = format!("{one}\r\n{one}\r\n{one}\r\n{one}Connection: close\r\n\r\n");
+            let bytes = sent(server, raw.as_bytes());
+            let text = String::from_utf8_lossy(&bytes);
+            assert_eq!(text.matches("0123456789a").count(), 4, "{text}");
+        }
+    });
+}
+
 #[test]
 fn a_connection_serves_many_requests() {
     on_every_engine(|server| {
