@@ -1,6 +1,7 @@
 //! The chunked transfer coding: RFC 9112 §7.1. Read only to find its end: nothing here has a use
 //! for the content of a request.
 
+use super::chunk_extension::Extensions;
 use crate::reason::Reason;
 
 /// The longest size line in bytes, its extensions included; § 7.1.1 asks for a bound.
@@ -22,12 +23,8 @@ pub struct Chunks {
 enum State {
     /// In the digits of a size; how many there were, and their value.
     Size { digits: u32, size: u64 },
-    /// In an extension, or in white space before one.
-    Extension {
-        size: u64,
-        quoted: bool,
-        escaped: bool,
-    },
+    /// In the extensions of a size.
+    Extensions { size: u64, extensions: Extensions },
     /// After the CR of a size line.
     SizeFeed { size: u64 },
     /// In the data.
@@ -104,29 +101,13 @@ impl Chunks {
                 })
             }
             (State::Size { digits: 1.., size }, b'\r') => Ok(State::SizeFeed { size }),
-            (State::Size { digits: 1.., size }, b';' | b' ' | b'\t') => Ok(State::Extension {
-                size,
-                quoted: false,
-                escaped: false,
-            }),
-            (
-                State::Extension {
-                    size,
-                    quoted: false,
-                    ..
-                },
-                b'\r',
-            ) => Ok(State::SizeFeed { size }),
-            (
-                State::Extension {
-                    size,
-                    quoted,
-                    escaped,
-                },
-                _,
-            ) if byte == b'\t' || !byte.is_ascii_control() => {
-                Ok(extension_step(size, quoted, escaped, byte))
+            (State::Size { digits: 1.., size }, _) => {
+                extensions_step(size, Extensions::default(), byte)
             }
+            (State::Extensions { size, extensions }, b'\r') if extensions.may_end() => {
+                Ok(State::SizeFeed { size })
+            }
+            (State::Extensions { size, extensions }, _) => extensions_step(size, extensions, byte),
             (State::SizeFeed { size }, b'\n') => {
                 self.line_bytes = 0;
                 self.allowed = self
@@ -185,16 +166,9 @@ impl Chunks {
     }
 }
 
-/// A byte of an extension, § 7.1.1: in quotes, a quote may be escaped.
-fn extension_step(size: u64, quoted: bool, escaped: bool, byte: u8) -> State {
-    let toggles = byte == b'"' && !escaped;
-    let quoted = quoted != toggles;
-    let escaped = quoted && byte == b'\\' && !escaped;
-    State::Extension {
-        size,
-        quoted,
-        escaped,
-    }
+fn extensions_step(size: u64, extensions: Extensions, byte: u8) -> Result<State, Reason> {
+    let extensions = extensions.step(byte).ok_or(Reason::FramingConflict)?;
+    Ok(State::Extensions { size, extensions })
 }
 
 #[cfg(test)]
@@ -214,7 +188,7 @@ mod tests {
             b"0005\r\nhello\r\n000\r\n\r\n",
             b"a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n",
             b"5;name=value\r\nhello\r\n0\r\n\r\n",
-            b"5;a=\"q;\\\" \"\r\nhello\r\n0\r\n\r\n",
+            b"5;a=\"q;\\\" \"\r\nhello\r\n0;last\r\n\r\n",
             b"5 ; x\r\nhello\r\n0\r\nTrailer: v\r\nOther:\r\n\r\n",
         ] {
             assert_eq!(
@@ -248,6 +222,10 @@ mod tests {
             b"5\r\nhello\n0\r\n",
             b"5\r\nhell\r\n0\r\n",
             b"5;\0\r\nhello",
+            b"5 \r\nhello",
+            b"5;\r\nhello",
+            b"5;a=\"b\r\nhello",
+            b"5;a=\"b\nc\"\r\nhello",
             b"5_\r\nhello",
             b"0\r\n bad\r\n\r\n",
             b"0\r\nno colon\r\n\r\n",
