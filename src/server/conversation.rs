@@ -403,7 +403,11 @@ mod tests {
                 Reason::FramingConflict,
             ),
             ("Content-Length: 70000", Reason::ContentTooLarge),
-            ("Transfer-Encoding: gzip", Reason::TransferCodingUnknown),
+            ("Transfer-Encoding: gzip", Reason::FramingConflict),
+            (
+                "Transfer-Encoding: gzip, chunked",
+                Reason::TransferCodingUnknown,
+            ),
             ("Transfer-Encoding : chunked", Reason::RequestMalformed),
         ] {
             let raw = format!("GET / HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\nGET / HTTP/1.1\r\n\r\n");
