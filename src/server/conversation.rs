@@ -11,7 +11,7 @@
 use crate::http::chunked::Chunks;
 use crate::http::connection::persists;
 use crate::http::framing::{Framing, framing};
-use crate::http::head::{self, Head};
+use crate::http::head;
 use crate::limits::{CONTENT_BYTES_MAX, RequestLimits};
 use crate::origin::Origin;
 use crate::reason::Reason;
@@ -87,8 +87,8 @@ pub struct Answer<'s> {
     pub response: Response<'s>,
     /// What its `Connection` field says; after `Close` the conversation is over.
     pub connection: Connection,
-    /// The connection ends although the client did not ask for it: it may still be sending, and
-    /// must be read from until it has seen the answer (RFC 9112 §9.6).
+    /// The connection ends although the client did not ask for it, or did and went on: it may
+    /// still be sending, and must be read from until it has seen the answer (RFC 9112 §9.6).
     pub lingers: bool,
     /// The method, as far as it was read.
     pub method: Said,
@@ -186,15 +186,22 @@ impl<'s> Conversation<'s> {
             Err(reason) => {
                 let nothing = Said::nothing();
                 let answer = refusal(reason, says_head(input), nothing.clone(), nothing);
-                return (input.len(), self.due(answer));
+                return (input.len(), self.due(answer, b""));
             }
         };
-        let (answer, framing) = self.answer(&head, input, origin, terms);
+        let request = Request {
+            method: head.method,
+            target: head.target,
+            version: head.version,
+            fields: Fields(&head.fields),
+        };
         let bytes = head.bytes;
         let is_head = head.method == b"HEAD";
+        let (mut answer, framing) = self.answer(&request, input, origin, terms);
+        let rest = input.get(bytes..).unwrap_or_default();
         let left = match framing {
-            _ if answer.response.reason.closes() => return (bytes, self.due(answer)),
-            Framing::Length(0) => return (bytes, self.due(answer)),
+            _ if answer.response.reason.closes() => return (bytes, self.due(answer, rest)),
+            Framing::Length(0) => return (bytes, self.due(answer, rest)),
             Framing::Length(length) if length > CONTENT_BYTES_MAX => {
                 let answer = refusal(
                     Reason::ContentTooLarge,
@@ -202,7 +209,7 @@ impl<'s> Conversation<'s> {
                     answer.method,
                     answer.target,
                 );
-                return (bytes, self.due(answer));
+                return (bytes, self.due(answer, rest));
             }
             Framing::Length(length) => Left::Bytes(length),
             Framing::Chunked => Left::Chunks(Chunks::new(CONTENT_BYTES_MAX)),
@@ -216,40 +223,33 @@ impl<'s> Conversation<'s> {
                 lingers: true,
                 ..answer
             };
-            return (bytes, self.due(answer));
+            return (bytes, self.due(answer, rest));
         }
-        let mut answer = answer;
         answer.keep(input);
-        let rest = input.get(bytes..).unwrap_or_default();
         let (more, turn) = self.content(Content { left, answer }, rest);
         (bytes + more, turn)
     }
 
     fn answer(
         &self,
-        head: &Head<'_>,
+        request: &Request<'_>,
         input: &[u8],
         origin: &Origin<'s>,
         terms: &Terms,
     ) -> (Answer<'s>, Framing) {
-        let request = Request {
-            method: head.method,
-            target: head.target,
-            version: head.version,
-            fields: Fields(&head.fields),
-        };
-        let response = origin.respond(&request, terms.now);
+        let response = origin.respond(request, terms.now);
         let last = terms.draining || self.answered.saturating_add(1) >= terms.requests_max;
-        let connection = connection_field(&request, &response, last);
+        let connection = connection_field(request, &response, last);
         let answer = Answer {
             connection,
-            lingers: connection == Connection::Close && persists(&request),
+            lingers: connection == Connection::Close
+                && (persists(request) || response.reason.closes()),
             response,
-            method: Said::here(input, head.method),
-            target: Said::here(input, head.target),
+            method: Said::here(input, request.method),
+            target: Said::here(input, request.target),
         };
         // If the framing is in conflict, that is the answer, and it closes.
-        (answer, framing(&request).unwrap_or(Framing::Length(0)))
+        (answer, framing(request).unwrap_or(Framing::Length(0)))
     }
 
     fn content(&mut self, mut content: Content<'s>, input: &[u8]) -> (usize, Turn<'s>) {
@@ -266,21 +266,24 @@ impl<'s> Conversation<'s> {
                     let is_head = method.of(b"") == b"HEAD";
                     return (
                         input.len(),
-                        self.due(refusal(reason, is_head, method, target)),
+                        self.due(refusal(reason, is_head, method, target), b""),
                     );
                 }
             },
         };
         if whole {
-            (taken, self.due(content.answer))
+            let behind = input.get(taken..).unwrap_or_default();
+            (taken, self.due(content.answer, behind))
         } else {
             self.state = State::Content(Box::new(content));
             (taken, Turn::More { begun: true })
         }
     }
 
-    fn due(&mut self, answer: Answer<'s>) -> Turn<'s> {
+    /// An answer is due; `behind` is what came behind its request.
+    fn due(&mut self, mut answer: Answer<'s>, behind: &[u8]) -> Turn<'s> {
         self.answered = self.answered.saturating_add(1);
+        answer.lingers |= answer.connection == Connection::Close && !behind.is_empty();
         self.state = match answer.connection {
             Connection::Close => State::Over,
             Connection::KeepAlive | Connection::Persistent => State::Head,

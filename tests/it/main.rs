@@ -16,6 +16,8 @@ mod benchmarks;
 mod command_line;
 mod compiler;
 mod conditionals;
+#[cfg(all(unix, feature = "native"))]
+mod connections;
 mod exchange;
 mod fields;
 mod methods;
