@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sitepack::{ContentCoding, Corrupt, Entry, Representation, Resource, Site, SitePath};
 
+use crate::http::expectation::{Expectation, expectation};
 use crate::http::framing::framing;
 use crate::http::method::Method;
 use crate::http::negotiate::AcceptEncoding;
@@ -83,8 +84,7 @@ impl<'s> Origin<'s> {
         framing(request)?;
         let target = Target::parse(method, request.method, request.target)?;
         // § 10.1.1: an expectation that cannot be met may be refused.
-        let unknown = |value: &[u8]| !value.eq_ignore_ascii_case(b"100-continue");
-        if request.fields.lines("expect").any(unknown) {
+        if expectation(request) == Expectation::Unknown {
             return Err(Reason::ExpectationUnknown);
         }
         let (path, query, moved) = match (method, target) {

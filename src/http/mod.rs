@@ -5,6 +5,7 @@ pub mod chunk_extension;
 pub mod chunked;
 pub mod connection;
 pub mod date;
+pub mod expectation;
 pub mod framing;
 pub mod head;
 pub mod host;

@@ -10,6 +10,7 @@
 
 use crate::http::chunked::Chunks;
 use crate::http::connection::persists;
+use crate::http::expectation::{Expectation, expectation};
 use crate::http::framing::{Framing, framing};
 use crate::http::head;
 use crate::limits::{CONTENT_BYTES_MAX, RequestLimits};
@@ -196,9 +197,9 @@ impl<'s> Conversation<'s> {
             fields: Fields(&head.fields),
         };
         let bytes = head.bytes;
-        let is_head = head.method == b"HEAD";
         let (mut answer, framing) = self.answer(&request, input, origin, terms);
         let rest = input.get(bytes..).unwrap_or_default();
+        let is_head = head.method == b"HEAD";
         let left = match framing {
             _ if answer.response.reason.closes() => return (bytes, self.due(answer, rest)),
             Framing::Length(0) => return (bytes, self.due(answer, rest)),
@@ -214,8 +215,7 @@ impl<'s> Conversation<'s> {
             Framing::Length(length) => Left::Bytes(length),
             Framing::Chunked => Left::Chunks(Chunks::new(CONTENT_BYTES_MAX)),
         };
-        let expects = Fields(&head.fields).has("expect");
-        if expects {
+        if expectation(&request) == Expectation::Continue {
             // RFC 9110 §10.1.1: a final answer at once. Whether the content then comes cannot be
             // known, so the connection ends.
             let answer = Answer {
@@ -427,6 +427,14 @@ mod tests {
         assert_eq!(said(&[raw]), [(Reason::MethodNotAllowed, true)]);
         let raw = b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n";
         assert_eq!(said(&[raw]), [(Reason::Fresh, false)]);
+    }
+
+    #[test]
+    fn an_expectation_of_http_1_0_is_ignored() {
+        let raw = b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n\
+                    Content-Length: 5\r\n\r\n";
+        assert_eq!(said(&[raw]), []);
+        assert_eq!(said(&[raw, b"hello"]), [(Reason::MethodNotAllowed, false)]);
     }
 
     #[test]
