@@ -79,9 +79,10 @@ impl<'s> Origin<'s> {
         if request.version.major != 1 {
             return Err(Reason::VersionUnsupported);
         }
-        let method = Method::parse(request.method)?;
+        // RFC 9112 §3.2, §6.3: these get 400 whatever the method is.
         host::check(request)?;
         framing(request)?;
+        let method = Method::parse(request.method)?;
         let target = Target::parse(method, request.method, request.target)?;
         // § 10.1.1: an expectation that cannot be met may be refused.
         if expectation(request) == Expectation::Unknown {
