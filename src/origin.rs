@@ -108,7 +108,7 @@ impl<'s> Origin<'s> {
                 query,
             )),
             (_, Method::Options) => Ok(Response::text(Reason::Options, "")),
-            (Found::Page(page), _) => Ok(page),
+            (Found::Page(page), _) => Ok(unless_precondition(page, request.fields, now)),
             (Found::Resource(resource), _) => self.represent(&resource, request, method, now),
         }
     }
@@ -184,6 +184,23 @@ enum Found<'s> {
     Page(Response<'s>),
     Redirect(sitepack::Redirect<'s>),
     Resource(Resource<'s>),
+}
+
+/// A page made here. Nothing validates it, but it is there: what `*` means, and no entity-tag.
+fn unless_precondition<'s>(page: Response<'s>, fields: Fields<'_>, now: u64) -> Response<'s> {
+    let validators = Validators {
+        entity_tag: b"",
+        modified: None,
+    };
+    // § 13.2.1: preconditions count only where the answer would be 2xx.
+    if page.status != Status::Ok {
+        return page;
+    }
+    match evaluate(fields, validators, now) {
+        Outcome::Proceed => page,
+        Outcome::NotModified(reason) => Response::page_not_modified(reason),
+        Outcome::Failed(reason) => Response::refusal(reason),
+    }
 }
 
 /// A refusal that another representation might not have met.

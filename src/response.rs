@@ -151,6 +151,17 @@ impl<'s> Response<'s> {
         )
     }
 
+    /// 304 to whoever wants a page made at run time only if there is none.
+    #[must_use]
+    pub fn page_not_modified(reason: Reason) -> Response<'s> {
+        Response {
+            prepared: [OWN_SECURITY, b"", b"", b"", b"", b""],
+            made: SmallVec::new(),
+            content: Content::Empty,
+            ..Response::text(reason, "")
+        }
+    }
+
     /// 206 with one part. `brief` leaves out what § 15.3.7 says a client with If-Range has.
     #[must_use]
     pub fn part(found: &Representation<'s>, part: Part, brief: bool) -> Response<'s> {

@@ -28,6 +28,7 @@ mod packed_site;
 mod ranges;
 mod rebuild;
 mod reproducible;
+mod requests;
 mod seeds;
 mod server;
 mod shutdown;
