@@ -4,8 +4,10 @@
 use super::chunk_extension::Extensions;
 use crate::reason::Reason;
 
-/// The longest size line in bytes, its extensions included; § 7.1.1 asks for a bound.
+/// The longest size line in bytes, its extensions included.
 const SIZE_LINE_BYTES_MAX: u32 = 256;
+/// The most bytes of extensions behind all sizes together.
+const EXTENSIONS_BYTES_MAX: u32 = 4096;
 /// The longest trailer section in bytes.
 const TRAILER_BYTES_MAX: u32 = 4096;
 
@@ -17,6 +19,8 @@ pub struct Chunks {
     allowed: u64,
     /// Bytes of the line or section that is being read.
     line_bytes: u32,
+    /// Bytes of extensions so far.
+    extensions_bytes: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +57,7 @@ impl Chunks {
             state: State::Size { digits: 0, size: 0 },
             allowed,
             line_bytes: 0,
+            extensions_bytes: 0,
         }
     }
 
@@ -102,12 +107,14 @@ impl Chunks {
             }
             (State::Size { digits: 1.., size }, b'\r') => Ok(State::SizeFeed { size }),
             (State::Size { digits: 1.., size }, _) => {
-                extensions_step(size, Extensions::default(), byte)
+                self.extensions_step(size, Extensions::default(), byte)
             }
             (State::Extensions { size, extensions }, b'\r') if extensions.may_end() => {
                 Ok(State::SizeFeed { size })
             }
-            (State::Extensions { size, extensions }, _) => extensions_step(size, extensions, byte),
+            (State::Extensions { size, extensions }, _) => {
+                self.extensions_step(size, extensions, byte)
+            }
             (State::SizeFeed { size }, b'\n') => {
                 self.line_bytes = 0;
                 self.allowed = self
@@ -127,6 +134,21 @@ impl Chunks {
             }
             _ => Err(Reason::FramingConflict),
         }
+    }
+
+    /// A byte of the extensions behind a size, § 7.1.1, which asks for a bound on all of them.
+    fn extensions_step(
+        &mut self,
+        size: u64,
+        extensions: Extensions,
+        byte: u8,
+    ) -> Result<State, Reason> {
+        let extensions = extensions.step(byte).ok_or(Reason::FramingConflict)?;
+        self.extensions_bytes += 1;
+        if self.extensions_bytes > EXTENSIONS_BYTES_MAX {
+            return Err(Reason::ContentTooLarge);
+        }
+        Ok(State::Extensions { size, extensions })
     }
 
     /// Counts a byte of a size line or of the trailer section; whether it is of the latter.
@@ -164,11 +186,6 @@ impl Chunks {
             _ => Err(Reason::FramingConflict),
         }
     }
-}
-
-fn extensions_step(size: u64, extensions: Extensions, byte: u8) -> Result<State, Reason> {
-    let extensions = extensions.step(byte).ok_or(Reason::FramingConflict)?;
-    Ok(State::Extensions { size, extensions })
 }
 
 #[cfg(test)]
@@ -252,5 +269,9 @@ mod tests {
         assert_eq!(read(trailer.as_bytes()), too_large);
         let mut many = Chunks::new(1000);
         assert_eq!(many.read("1\r\nx\r\n".repeat(1001).as_bytes()), too_large);
+        let mut extended = Chunks::new(1000);
+        let chunk = format!("1;{}\r\nx\r\n", "x".repeat(200));
+        assert!(extended.read(chunk.repeat(20).as_bytes()).is_ok());
+        assert_eq!(extended.read(chunk.as_bytes()), too_large);
     }
 }
