@@ -131,7 +131,9 @@ impl<'s> Origin<'s> {
         method: Method,
         now: u64,
     ) -> Result<Response<'s>, Reason> {
-        let mut selected = select(resource, request.fields)?.ok_or(Reason::NotAcceptable)?;
+        let Some(mut selected) = select(resource, request.fields)? else {
+            return Ok(not_acceptable(resource)?);
+        };
         // § 8.8.2.1: no Last-Modified that is later than Date.
         let modified = self.site.modified().filter(|modified| *modified <= now);
         if modified != self.site.modified() {
@@ -210,6 +212,14 @@ fn refusal_of<'s>(resource: &Resource<'_>, reason: Reason) -> Response<'s> {
         response.push("Vary", "Accept-Encoding");
     }
     response
+}
+
+fn not_acceptable<'s>(resource: &Resource<'_>) -> Result<Response<'s>, Corrupt> {
+    let codings: Result<Vec<_>, _> = resource
+        .representations()
+        .map(|representation| Ok(representation?.coding))
+        .collect();
+    Ok(Response::not_acceptable(&codings?))
 }
 
 /// The representation that the client likes best; of equals the shortest. None if the client
