@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::site_file::SiteFile;
 use super::stream::{Progress, Stream};
-use crate::http::date::imf_fixdate;
+use crate::http::date::{imf_fixdate, write_imf_fixdate};
 use crate::limits::LINGER_BYTES_MAX;
 use crate::log::Line;
 use crate::response::Connection as Field;
@@ -41,7 +41,9 @@ impl Scratch {
     pub(super) fn tick(&mut self, now: u64) {
         if now != self.now {
             self.now = now;
-            self.date = imf_fixdate(now);
+            self.date.clear();
+            // Writing to a String cannot fail.
+            let _ = write_imf_fixdate(&mut self.date, now);
         }
     }
 }
