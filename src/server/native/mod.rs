@@ -3,7 +3,10 @@
 //! 1. Small answers leave in one gathering write: a head put together from prepared lines, and
 //!    the content from where it lies. Large ones leave by sendfile from the executable itself.
 //! 2. Input is read into one buffer of the thread and looked at there; a connection keeps only
-//!    what is left of it. In the steady state no request allocates.
+//!    what is left of it. In the steady state no request allocates, nor does its line in the log:
+//!    `tests/allocations.rs` counts. What does allocate: a request that comes in pieces or brings
+//!    content, a target with percent-encoding, an answer of several parts, and an answer that its
+//!    client does not take at once.
 //! 3. A connection waits for one thing at a time, and each kind of waiting has a bound. At the
 //!    bound of connections, the one that has idled longest makes room, so that who comes new is
 //!    served: waiting in the system's queue behind idle ones would be worse for everybody, and a
