@@ -258,6 +258,8 @@ impl Connection {
         let mut taken = 0;
         loop {
             let rest = input.get(taken..).unwrap_or_default();
+            #[cfg(test)]
+            super::tests::panic_if_asked("turn", rest);
             let started = context.access_log.is_on().then(Instant::now);
             let (used, turn) = self.conversation.next(rest, &context.origin, terms);
             taken += used;
@@ -384,6 +386,8 @@ impl Connection {
         if !self.has_begun() || self.output.is_some() {
             return After::Over;
         }
+        #[cfg(test)]
+        super::tests::panic_if_asked("time-out", &self.input);
         let answer = self.conversation.timed_out(&self.input);
         self.input = Vec::new();
         self.send(answer, b"", None, scratch, context, None)

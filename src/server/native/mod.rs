@@ -11,13 +11,15 @@
 //!    bound of connections, the one that has idled longest makes room, so that who comes new is
 //!    served: waiting in the system's queue behind idle ones would be worse for everybody, and a
 //!    503 would only make clients ask again.
-//! 4. A panic in a connection, which should not be, costs that connection.
+//! 4. A panic in a connection, which should not be, costs that connection; it is said and counted.
 //! 5. At the end, what was begun is finished: listeners close, idle connections close, answers
 //!    complete, and a deadline ends the rest.
 
 mod connection;
 pub(super) mod site_file;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use std::io;
@@ -256,7 +258,7 @@ impl Loop {
         let file = context.site_file.as_ref();
         let before = connection.answered();
         let turn = || connection.turn(scratch, context, &terms, file);
-        let after = catch_unwind(AssertUnwindSafe(turn)).unwrap_or(After::Over);
+        let after = survive(context, turn);
         // A panic may have lost the buffer on its way.
         if self.scratch.input.is_empty() {
             self.scratch.input = Scratch::new().input;
@@ -340,7 +342,8 @@ impl Loop {
                     self.close(key);
                 }
                 Wait::Request => {
-                    let after = connection.time_out(&mut self.scratch, &self.context);
+                    let (scratch, context) = (&mut self.scratch, &*self.context);
+                    let after = survive(context, || connection.time_out(scratch, context));
                     self.after(key, after);
                 }
             }
@@ -462,6 +465,18 @@ impl Loop {
         }
         late || self.connections.is_empty()
     }
+}
+
+/// Does what a connection has to do; if that panics, the connection is over, and nothing else is.
+fn survive(context: &Context, act: impl FnOnce() -> After) -> After {
+    // What a panic leaves half done is the connection's, which is dropped, and the scratch.
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
+        context.statistics.connection_failed();
+        say(format_args!(
+            "a connection failed, which is a fault of this program: what it was doing stands above"
+        ));
+        After::Over
+    })
 }
 
 /// Errors of accept that are about one connection and not about the listener: accept(2).
