@@ -37,7 +37,7 @@ use self::connection::{After, Connection, Scratch};
 use self::stream::Stream;
 use self::timers::{Timers, Wait};
 use super::conversation::Terms;
-use super::{Bound, Context, Listener, now};
+use super::{Bound, Context, Listener};
 use crate::limits::{
     ACCEPT_PAUSE_MILLISECONDS, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX,
     REQUEST_GRACE_MILLISECONDS, WRITE_PROGRESS_BYTES_MIN,
@@ -199,7 +199,7 @@ impl Loop {
                 }
             }
             self.tick();
-            self.scratch.tick(now());
+            self.scratch.tick((self.context.clock)());
             for key in std::mem::take(&mut self.yielded) {
                 self.turn(key);
             }
