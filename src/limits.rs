@@ -41,6 +41,10 @@ pub const LOG_FLUSH_MILLISECONDS: u64 = 200;
 /// How many bytes of access log may wait before they are written at once.
 pub const LOG_FLUSH_BYTES: usize = 65_536;
 
+/// The room that each of the access log's two buffers has from the beginning: what comes while the
+/// thread that writes wakes up finds it. Memory that no line was written to costs nothing.
+pub const LOG_BUFFER_BYTES: usize = 2 * LOG_FLUSH_BYTES;
+
 /// How many bytes of access log may wait for a reader that does not read; more is dropped.
 pub const LOG_WAITING_BYTES_MAX: usize = 8 << 20;
 

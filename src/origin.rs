@@ -168,7 +168,7 @@ impl<'s> Origin<'s> {
             Ranges::Unsatisfiable => {
                 let mut response = refusal_of(resource, Reason::RangeUnsatisfiable);
                 let length = selected.length;
-                response.push("Content-Range", &format!("bytes */{length}"));
+                response.push("Content-Range", format_args!("bytes */{length}"));
                 response
             }
         })

@@ -3,7 +3,8 @@
 //! A response holds slices of the packed site. No content is copied on its way to the socket;
 //! only the few lines that are made for one answer live in the response itself.
 
-use std::io::{self, Read};
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
 
 use sitepack::{ContentCoding, FieldParts, Maker, Recipe, Representation};
 use smallvec::SmallVec;
@@ -225,7 +226,7 @@ impl<'s> Response<'s> {
             }),
         };
         let mut response = Response::stored(Reason::Partial, found, prepared, content);
-        response.push("Content-Range", &content_range(part, found));
+        response.push("Content-Range", content_range(part, found));
         response.push_length(part.length());
         response
     }
@@ -277,15 +278,16 @@ impl<'s> Response<'s> {
         }
         response.push(
             "Content-Type",
-            &format!("multipart/byteranges; boundary={boundary}"),
+            format_args!("multipart/byteranges; boundary={boundary}"),
         );
         response.push_length(length);
         response
     }
 
     /// Adds a field line. Name and value are the program's own or were checked.
-    pub fn push(&mut self, name: &str, value: &str) {
-        self.push_with(name, |line| line.extend_from_slice(value.as_bytes()));
+    pub fn push(&mut self, name: &str, value: impl fmt::Display) {
+        // Writing to a SmallVec cannot fail.
+        self.push_with(name, |line| drop(write!(line, "{value}")));
     }
 
     /// Adds a field line whose value `write` appends.
@@ -339,7 +341,7 @@ impl<'s> Response<'s> {
     }
 
     fn push_length(&mut self, bytes: u64) {
-        self.push("Content-Length", &bytes.to_string());
+        self.push("Content-Length", bytes);
     }
 }
 
@@ -392,8 +394,9 @@ impl<'s> Content<'s> {
     }
 }
 
-fn content_range(part: Part, found: &Representation<'_>) -> String {
-    format!("bytes {}-{}/{}", part.first, part.last, found.length)
+fn content_range(part: Part, found: &Representation<'_>) -> impl fmt::Display + use<> {
+    let length = found.length;
+    fmt::from_fn(move |to| write!(to, "bytes {}-{}/{length}", part.first, part.last))
 }
 
 fn whole<'s>(found: &Representation<'s>) -> Content<'s> {

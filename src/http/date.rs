@@ -1,7 +1,8 @@
 //! HTTP dates: RFC 9110 §5.6.7. Written in one form, read in all three.
 
-pub use sitepack::date::imf_fixdate;
 use sitepack::date::{Civil, is_leap};
+pub use sitepack::date::{imf_fixdate, write_imf_fixdate};
+use smallvec::SmallVec;
 
 /// Reads an `HTTP-date` as seconds since 1970, `now` in the same unit.
 ///
@@ -10,8 +11,8 @@ use sitepack::date::{Civil, is_leap};
 #[must_use]
 pub fn parse(text: &[u8], now: u64) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?;
-    let words: Vec<&str> = text.split(' ').collect();
-    match *words {
+    let words: SmallVec<[&str; 8]> = text.split(' ').collect();
+    match *words.as_slice() {
         // Sun, 06 Nov 1994 08:49:37 GMT
         [weekday, day, month, year, time, "GMT"] => {
             is_weekday(weekday.strip_suffix(',')?, &SHORT)?;

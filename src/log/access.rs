@@ -13,10 +13,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sitepack::ContentCoding;
-use sitepack::date::rfc3339;
+use sitepack::date::write_rfc3339;
 
 use crate::limits::{
-    LOG_END_MILLISECONDS_MAX, LOG_FLUSH_BYTES, LOG_FLUSH_MILLISECONDS, LOG_WAITING_BYTES_MAX,
+    LOG_BUFFER_BYTES, LOG_END_MILLISECONDS_MAX, LOG_FLUSH_BYTES, LOG_FLUSH_MILLISECONDS,
+    LOG_WAITING_BYTES_MAX,
 };
 use crate::log::say;
 use crate::reason::Reason;
@@ -46,7 +47,8 @@ pub struct Line<'a> {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} ", rfc3339(self.time))?;
+        write_rfc3339(formatter, self.time)?;
+        formatter.write_str(" ")?;
         match self.peer {
             Some(peer) => write!(formatter, "{peer}")?,
             None => formatter.write_str("-")?,
@@ -119,7 +121,10 @@ impl AccessLog {
     /// When there can be no thread.
     pub fn to(out: Box<dyn Write + Send>) -> std::io::Result<AccessLog> {
         let shared = Arc::new(Shared {
-            waiting: Mutex::default(),
+            waiting: Mutex::new(Waiting {
+                lines: Vec::with_capacity(LOG_BUFFER_BYTES),
+                ..Waiting::default()
+            }),
             due: Condvar::new(),
             written: Condvar::new(),
         });
@@ -176,7 +181,7 @@ impl Shared {
 
     fn write_to(&self, mut out: Box<dyn Write + Send>) {
         let pause = Duration::from_millis(LOG_FLUSH_MILLISECONDS);
-        let mut lines = Vec::new();
+        let mut lines = Vec::with_capacity(LOG_BUFFER_BYTES);
         let mut broken = false;
         loop {
             let nothing = |waiting: &mut Waiting| waiting.lines.is_empty();

@@ -12,6 +12,7 @@ pub struct Statistics {
     classes: [AtomicU64; 6],
     content_bytes: AtomicU64,
     peers_gone: AtomicU64,
+    connections_failed: AtomicU64,
 }
 
 impl Statistics {
@@ -23,6 +24,7 @@ impl Statistics {
             classes: Default::default(),
             content_bytes: AtomicU64::new(0),
             peers_gone: AtomicU64::new(0),
+            connections_failed: AtomicU64::new(0),
         }
     }
 
@@ -38,6 +40,15 @@ impl Statistics {
     /// Counts a client that was gone before its answer was.
     pub fn peer_gone(&self) {
         self.peers_gone.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection that a panic ended.
+    #[cfg_attr(
+        not(all(unix, feature = "native")),
+        expect(dead_code, reason = "tiny_http owns its connections")
+    )]
+    pub(crate) fn connection_failed(&self) {
+        self.connections_failed.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -55,6 +66,10 @@ impl fmt::Display for Statistics {
         )?;
         for (class, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             write!(formatter, ", {count} {class}xx")?;
+        }
+        let failed = self.connections_failed.load(Ordering::Relaxed);
+        if failed > 0 {
+            write!(formatter, "; {failed} connections failed")?;
         }
         write!(
             formatter,

@@ -128,6 +128,9 @@ pub struct Context {
     pub shutdown: Shutdown,
     /// What the options say.
     pub options: Options,
+    /// Seconds since 1970, now; it may step in either direction. What is waited for is measured by
+    /// another clock, which does not step.
+    pub clock: fn() -> u64,
     /// A file to send large contents from.
     #[cfg(all(unix, feature = "native"))]
     pub site_file: Option<SiteFile>,
@@ -147,6 +150,7 @@ impl Context {
             statistics: Statistics::new(Instant::now()),
             shutdown: Shutdown::default(),
             options: Options::default(),
+            clock: now,
             #[cfg(all(unix, feature = "native"))]
             site_file: None,
             connections: AtomicUsize::new(0),
@@ -168,7 +172,7 @@ impl Context {
 
     /// Says that a connection could not be accepted, at most once a second.
     pub(crate) fn accept_failed(&self, error: &std::io::Error) {
-        let now = now();
+        let now = (self.clock)();
         if self.accept_failed.swap(now, Ordering::Relaxed) != now {
             say(format_args!("failed to accept a connection: {error}"));
         }
@@ -208,7 +212,7 @@ pub fn serve(
 }
 
 /// Seconds since 1970, now. A clock before that counts as 1970.
-pub(crate) fn now() -> u64 {
+fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())

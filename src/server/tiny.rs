@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Bound, Context, Listener, connection_field, now};
+use super::{Bound, Context, Listener, connection_field};
 use crate::http::connection::persists;
 use crate::http::date::imf_fixdate;
 use crate::http::framing::{Framing, framing};
@@ -398,7 +398,7 @@ fn drop_unanswered(request: tiny_http::Request) {
 /// Answers a request. Whether its connection goes on.
 fn answer(mut request: tiny_http::Request, context: &Context) -> bool {
     let started = Instant::now();
-    let time = now();
+    let time = (context.clock)();
     let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
     let head = Head::of(&request);
     let fields = head.fields();

@@ -1,9 +1,17 @@
 //! Every field that can be sent re-parses by its own grammar: each entry of both sites, in each
 //! coding, in each kind of answer.
 
+use std::io::{Read as _, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chapbook::http::date::imf_fixdate;
+use chapbook::log::AccessLog;
+use chapbook::origin::Origin;
+use chapbook::server::Context;
 use sitepack::Entry;
 
 use crate::exchange::{Answer, Exchange, NOW};
+use crate::server::{ENGINES, TestServer};
 use crate::sites;
 
 fn is_etag(value: &str) -> bool {
@@ -15,7 +23,7 @@ fn is_etag(value: &str) -> bool {
 
 fn is_date(value: &str) -> bool {
     let read = chapbook::http::date::parse(value.as_bytes(), NOW);
-    read.is_some_and(|seconds| chapbook::http::date::imf_fixdate(seconds) == value)
+    read.is_some_and(|seconds| imf_fixdate(seconds) == value)
 }
 
 fn is_media_type(value: &str) -> bool {
@@ -126,4 +134,24 @@ fn every_field_that_can_be_sent_re_parses() {
     }
     let all = [200, 206, 304, 308, 400, 405, 406, 412, 416, 417];
     assert_eq!(statuses.into_iter().collect::<Vec<_>>(), all);
+}
+
+#[test]
+fn the_date_follows_the_clock_in_both_directions() {
+    static CLOCK: AtomicU64 = AtomicU64::new(NOW);
+    for engine in ENGINES {
+        let mut context = Context::new(Origin::new(sites::poems()), AccessLog::off());
+        context.clock = || CLOCK.load(Ordering::Relaxed);
+        let server = TestServer::with(*engine, context);
+        for now in [NOW, NOW + 36_000, NOW - 36_000, NOW - 36_001] {
+            CLOCK.store(now, Ordering::Relaxed);
+            let mut stream = server.connect();
+            let raw = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            stream.write_all(raw).unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            let answer = Answer::parse(&answer, "GET");
+            assert_eq!(answer.field("Date"), Some(&*imf_fixdate(now)));
+        }
+    }
 }

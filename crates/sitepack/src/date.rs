@@ -4,6 +4,8 @@
 //! start of the year to March, so that the leap day is a year's last, and counts in eras of
 //! 400 years, which all have 146,097 days.
 
+use std::fmt;
+
 /// The last second that the forms here can tell: 9999-12-31T23:59:59Z.
 pub const LAST_SECOND: u64 = 253_402_300_799;
 const SECONDS_A_DAY: u64 = 86_400;
@@ -113,6 +115,14 @@ pub const fn is_leap(year: u64) -> bool {
 /// RFC 9110 §5.6.7 IMF-fixdate: `Sun, 06 Nov 1994 08:49:37 GMT`, always 29 bytes.
 #[must_use]
 pub fn imf_fixdate(seconds: u64) -> String {
+    written(29, |text| write_imf_fixdate(text, seconds))
+}
+
+/// The same, into what is there already.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_imf_fixdate(out: &mut impl fmt::Write, seconds: u64) -> fmt::Result {
     let Civil {
         year,
         month,
@@ -123,12 +133,23 @@ pub fn imf_fixdate(seconds: u64) -> String {
     } = Civil::from_unix(seconds);
     let weekday = pick(&WEEKDAYS, seconds / SECONDS_A_DAY % 7);
     let month = pick(&MONTHS, month - 1);
-    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    write!(
+        out,
+        "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT"
+    )
 }
 
 /// RFC 3339: `1994-11-06T08:49:37Z`.
 #[must_use]
 pub fn rfc3339(seconds: u64) -> String {
+    written(20, |text| write_rfc3339(text, seconds))
+}
+
+/// The same, into what is there already.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_rfc3339(out: &mut impl fmt::Write, seconds: u64) -> fmt::Result {
     let Civil {
         year,
         month,
@@ -137,7 +158,17 @@ pub fn rfc3339(seconds: u64) -> String {
         minute,
         second,
     } = Civil::from_unix(seconds);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    write!(
+        out,
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+    )
+}
+
+fn written(bytes: usize, write: impl FnOnce(&mut String) -> fmt::Result) -> String {
+    let mut text = String::with_capacity(bytes);
+    // Writing to a String cannot fail.
+    let _ = write(&mut text);
+    text
 }
 
 /// Reads a date such as `1994-11-06` as the seconds of its midnight.

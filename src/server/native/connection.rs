@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::site_file::SiteFile;
 use super::stream::{Progress, Stream};
-use crate::http::date::imf_fixdate;
+use crate::http::date::{imf_fixdate, write_imf_fixdate};
 use crate::limits::LINGER_BYTES_MAX;
 use crate::log::Line;
 use crate::response::Connection as Field;
@@ -41,7 +41,9 @@ impl Scratch {
     pub(super) fn tick(&mut self, now: u64) {
         if now != self.now {
             self.now = now;
-            self.date = imf_fixdate(now);
+            self.date.clear();
+            // Writing to a String cannot fail.
+            let _ = write_imf_fixdate(&mut self.date, now);
         }
     }
 }
@@ -256,6 +258,8 @@ impl Connection {
         let mut taken = 0;
         loop {
             let rest = input.get(taken..).unwrap_or_default();
+            #[cfg(test)]
+            super::tests::panic_if_asked("turn", rest);
             let started = context.access_log.is_on().then(Instant::now);
             let (used, turn) = self.conversation.next(rest, &context.origin, terms);
             taken += used;
@@ -392,6 +396,8 @@ impl Connection {
         if !self.has_begun() || self.output.is_some() {
             return After::Over;
         }
+        #[cfg(test)]
+        super::tests::panic_if_asked("time-out", &self.input);
         let answer = self.conversation.timed_out(&self.input);
         self.input = Vec::new();
         self.send(answer, b"", None, scratch, context, None)

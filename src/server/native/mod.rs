@@ -3,18 +3,23 @@
 //! 1. Small answers leave in one gathering write: a head put together from prepared lines, and
 //!    the content from where it lies. Large ones leave by sendfile from the executable itself.
 //! 2. Input is read into one buffer of the thread and looked at there; a connection keeps only
-//!    what is left of it. In the steady state no request allocates.
+//!    what is left of it. In the steady state no request allocates, nor does its line in the log:
+//!    `tests/allocations.rs` counts. What does allocate: a request that comes in pieces or brings
+//!    content, a target with percent-encoding, an answer of several parts, and an answer that its
+//!    client does not take at once.
 //! 3. A connection waits for one thing at a time, and each kind of waiting has a bound. At the
 //!    bound of connections, the one that has idled longest makes room, so that who comes new is
 //!    served: waiting in the system's queue behind idle ones would be worse for everybody, and a
 //!    503 would only make clients ask again.
-//! 4. A panic in a connection, which should not be, costs that connection.
+//! 4. A panic in a connection, which should not be, costs that connection; it is said and counted.
 //! 5. At the end, what was begun is finished: listeners close, idle connections close, answers
 //!    complete, and a deadline ends the rest.
 
 mod connection;
 pub(super) mod site_file;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use std::io;
@@ -32,7 +37,7 @@ use self::connection::{After, Connection, Scratch};
 use self::stream::Stream;
 use self::timers::{Timers, Wait};
 use super::conversation::Terms;
-use super::{Bound, Context, Listener, now};
+use super::{Bound, Context, Listener};
 use crate::limits::{
     ACCEPT_PAUSE_MILLISECONDS, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX,
     REQUEST_GRACE_MILLISECONDS, WRITE_PROGRESS_BYTES_MIN,
@@ -194,7 +199,7 @@ impl Loop {
                 }
             }
             self.tick();
-            self.scratch.tick(now());
+            self.scratch.tick((self.context.clock)());
             for key in std::mem::take(&mut self.yielded) {
                 self.turn(key);
             }
@@ -253,7 +258,7 @@ impl Loop {
         let file = context.site_file.as_ref();
         let before = connection.answered();
         let turn = || connection.turn(scratch, context, &terms, file);
-        let after = catch_unwind(AssertUnwindSafe(turn)).unwrap_or(After::Over);
+        let after = survive(context, turn);
         // A panic may have lost the buffer on its way.
         if self.scratch.input.is_empty() {
             self.scratch.input = Scratch::new().input;
@@ -337,7 +342,8 @@ impl Loop {
                     self.close(key);
                 }
                 Wait::Request => {
-                    let after = connection.time_out(&mut self.scratch, &self.context);
+                    let (scratch, context) = (&mut self.scratch, &*self.context);
+                    let after = survive(context, || connection.time_out(scratch, context));
                     self.after(key, after);
                 }
             }
@@ -459,6 +465,18 @@ impl Loop {
         }
         late || self.connections.is_empty()
     }
+}
+
+/// Does what a connection has to do; if that panics, the connection is over, and nothing else is.
+fn survive(context: &Context, act: impl FnOnce() -> After) -> After {
+    // What a panic leaves half done is the connection's, which is dropped, and the scratch.
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
+        context.statistics.connection_failed();
+        say(format_args!(
+            "a connection failed, which is a fault of this program: what it was doing stands above"
+        ));
+        After::Over
+    })
 }
 
 /// Errors of accept that are about one connection and not about the listener: accept(2).
