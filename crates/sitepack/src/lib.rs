@@ -23,6 +23,7 @@ mod error;
 pub mod format;
 mod path;
 mod reader;
+pub mod rules;
 mod verify;
 
 #[cfg(feature = "compiler")]
