@@ -10,7 +10,9 @@ mod error;
 mod index;
 mod poem;
 mod read;
+mod redirects;
 mod render;
+mod rule_file;
 mod theme;
 mod write;
 
