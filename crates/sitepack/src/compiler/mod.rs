@@ -7,6 +7,7 @@
 
 mod encode;
 mod error;
+mod headers;
 mod index;
 mod poem;
 mod read;
