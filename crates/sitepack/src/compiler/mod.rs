@@ -7,6 +7,7 @@
 
 mod encode;
 mod error;
+mod freshness;
 mod headers;
 mod index;
 mod poem;
