@@ -25,6 +25,7 @@ pub mod format;
 pub mod made;
 mod path;
 mod reader;
+pub mod rules;
 mod verify;
 
 #[cfg(feature = "compiler")]
