@@ -7,6 +7,8 @@
 
 mod encode;
 mod error;
+#[cfg(feature = "fetch")]
+mod fetch;
 mod index;
 mod poem;
 mod read;
