@@ -3,6 +3,7 @@
 mod files;
 mod images;
 mod proxies;
+mod registry;
 mod server;
 mod tls;
 
