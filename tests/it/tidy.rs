@@ -170,7 +170,9 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
     );
     let clock = ["SystemTime", "Instant"];
     absent(&CORE, &clock, &[]);
-    absent(&["crates/sitepack/src"], &clock, &[]);
+    // The end of a download's time, which is in no packed site.
+    let deadline = "crates/sitepack/src/compiler/fetch/deadline.rs";
+    absent(&["crates/sitepack/src"], &clock, &[deadline]);
     absent(
         &["crates/sitepack/src"],
         &["modified()", "mtime"],
@@ -189,6 +191,15 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
             "src/server/native/site_file.rs",
         ],
     );
+}
+
+/// A build asks no network, save for remote sources.
+#[test]
+fn only_fetch_asks_a_network() {
+    let all = files("crates/sitepack/src", ".rs");
+    let elsewhere = all.iter().map(String::as_str);
+    let elsewhere: Vec<&str> = elsewhere.filter(|file| !file.contains("/fetch/")).collect();
+    absent(&elsewhere, &["ureq", "std::net"], &[]);
 }
 
 #[test]
