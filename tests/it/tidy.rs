@@ -178,9 +178,11 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
     );
     let clock = ["SystemTime", "Instant"];
     absent(&CORE, &clock, &[]);
-    // Times of files tell whether one has changed, and what of a cache is old.
+    // Times of files tell whether one has changed, and what of a cache is old; a download ends.
+    // None of them is in a packed site.
     let timed = [
         "crates/sitepack/src/compiler/cache.rs",
+        "crates/sitepack/src/compiler/fetch/deadline.rs",
         "crates/sitepack/src/compiler/source.rs",
     ];
     absent(&["crates/sitepack/src"], &clock, &timed);
@@ -207,6 +209,15 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
             "src/server/native/site_file.rs",
         ],
     );
+}
+
+/// A build asks no network, save for remote sources.
+#[test]
+fn only_fetch_asks_a_network() {
+    let all = files("crates/sitepack/src", ".rs");
+    let elsewhere = all.iter().map(String::as_str);
+    let elsewhere: Vec<&str> = elsewhere.filter(|file| !file.contains("/fetch/")).collect();
+    absent(&elsewhere, &["ureq", "std::net"], &[]);
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod cache;
 mod codec;
 mod encode;
 mod error;
+#[cfg(feature = "fetch")]
+mod fetch;
 mod files;
 mod freshness;
 mod headers;
