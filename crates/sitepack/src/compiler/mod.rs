@@ -5,12 +5,14 @@
 //! the time zone or the number of threads. Nothing is skipped silently: what cannot go in is an
 //! [`Error`] that names it.
 
+mod archive;
 mod encode;
 mod error;
 mod index;
 mod poem;
 mod read;
 mod render;
+mod spool;
 mod theme;
 mod write;
 
