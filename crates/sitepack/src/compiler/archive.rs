@@ -22,6 +22,8 @@
 #![cfg_attr(not(test), expect(dead_code, reason = "wired in by the compiler"))]
 
 mod fault;
+#[cfg(test)]
+mod hostile;
 mod layers;
 pub(crate) mod limits;
 mod name;
