@@ -5,6 +5,7 @@
 //! the time zone or the number of threads. Nothing is skipped silently: what cannot go in is an
 //! [`Error`] that names it.
 
+mod archive;
 mod cache;
 mod codec;
 mod encode;
@@ -22,6 +23,7 @@ mod redirects;
 mod render;
 mod rule_file;
 mod source;
+mod spool;
 mod theme;
 mod write;
 
