@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sitepack::{ContentCoding, Corrupt, Entry, Representation, Resource, Site, SitePath};
 
+use crate::http::expectation::{Expectation, expectation};
 use crate::http::framing::framing;
 use crate::http::method::Method;
 use crate::http::negotiate::AcceptEncoding;
@@ -78,13 +79,13 @@ impl<'s> Origin<'s> {
         if request.version.major != 1 {
             return Err(Reason::VersionUnsupported);
         }
-        let method = Method::parse(request.method)?;
+        // RFC 9112 §3.2, §6.3: these get 400 whatever the method is.
         host::check(request)?;
         framing(request)?;
+        let method = Method::parse(request.method)?;
         let target = Target::parse(method, request.method, request.target)?;
         // § 10.1.1: an expectation that cannot be met may be refused.
-        let unknown = |value: &[u8]| !value.eq_ignore_ascii_case(b"100-continue");
-        if request.fields.lines("expect").any(unknown) {
+        if expectation(request) == Expectation::Unknown {
             return Err(Reason::ExpectationUnknown);
         }
         let (path, query, moved) = match (method, target) {
@@ -107,7 +108,7 @@ impl<'s> Origin<'s> {
                 query,
             )),
             (_, Method::Options) => Ok(Response::text(Reason::Options, "")),
-            (Found::Page(page), _) => Ok(page),
+            (Found::Page(page), _) => Ok(unless_precondition(page, request.fields, now)),
             (Found::Resource(resource), _) => self.represent(&resource, request, method, now),
         }
     }
@@ -130,7 +131,9 @@ impl<'s> Origin<'s> {
         method: Method,
         now: u64,
     ) -> Result<Response<'s>, Reason> {
-        let mut selected = select(resource, request.fields)?.ok_or(Reason::NotAcceptable)?;
+        let Some(mut selected) = select(resource, request.fields)? else {
+            return Ok(not_acceptable(resource)?);
+        };
         // § 8.8.2.1: no Last-Modified that is later than Date.
         let modified = self.site.modified().filter(|modified| *modified <= now);
         if modified != self.site.modified() {
@@ -185,6 +188,23 @@ enum Found<'s> {
     Resource(Resource<'s>),
 }
 
+/// A page made here. Nothing validates it, but it is there: what `*` means, and no entity-tag.
+fn unless_precondition<'s>(page: Response<'s>, fields: Fields<'_>, now: u64) -> Response<'s> {
+    let validators = Validators {
+        entity_tag: b"",
+        modified: None,
+    };
+    // § 13.2.1: preconditions count only where the answer would be 2xx.
+    if page.status != Status::Ok {
+        return page;
+    }
+    match evaluate(fields, validators, now) {
+        Outcome::Proceed => page,
+        Outcome::NotModified(reason) => Response::page_not_modified(reason),
+        Outcome::Failed(reason) => Response::refusal(reason),
+    }
+}
+
 /// A refusal that another representation might not have met.
 fn refusal_of<'s>(resource: &Resource<'_>, reason: Reason) -> Response<'s> {
     let mut response = Response::refusal(reason);
@@ -192,6 +212,14 @@ fn refusal_of<'s>(resource: &Resource<'_>, reason: Reason) -> Response<'s> {
         response.push("Vary", "Accept-Encoding");
     }
     response
+}
+
+fn not_acceptable<'s>(resource: &Resource<'_>) -> Result<Response<'s>, Corrupt> {
+    let codings: Result<Vec<_>, _> = resource
+        .representations()
+        .map(|representation| Ok(representation?.coding))
+        .collect();
+    Ok(Response::not_acceptable(&codings?))
 }
 
 /// The representation that the client likes best; of equals the shortest. None if the client

@@ -81,16 +81,39 @@ impl<'s> Response<'s> {
     /// A response with a text of the program's own.
     #[must_use]
     pub fn text(reason: Reason, text: &'static str) -> Response<'s> {
-        let content_type = if text.is_empty() { &b""[..] } else { OWN_TEXT };
+        Response::own(reason, Content::Whole(text.as_bytes()))
+    }
+
+    /// 406, with what there would have been (§15.5.7).
+    #[must_use]
+    pub fn not_acceptable(codings: &[ContentCoding]) -> Response<'s> {
+        let mut text = Reason::NotAcceptable.explanation().to_owned();
+        for coding in codings {
+            let line_start = if text.ends_with('\n') {
+                "There are: "
+            } else {
+                ", "
+            };
+            text.push_str(line_start);
+            text.push_str(coding.token());
+        }
+        text.push('\n');
+        let content = Content::Pieces(vec![Piece::Made(text.into_bytes())]);
+        Response::own(Reason::NotAcceptable, content)
+    }
+
+    fn own(reason: Reason, content: Content<'s>) -> Response<'s> {
+        let length = content.len();
+        let content_type = if length == 0 { &b""[..] } else { OWN_TEXT };
         let mut response = Response {
             status: reason.status(),
             reason,
             coding: ContentCoding::Identity,
             prepared: [content_type, OWN_SECURITY, b"", b"", b"", b""],
             made: SmallVec::new(),
-            content: Content::Whole(text.as_bytes()),
+            content,
         };
-        response.push_length(text.len() as u64);
+        response.push_length(length);
         // § 15.5.6: a 405 MUST list what is allowed; OPTIONS is asked for it.
         if matches!(reason, Reason::MethodNotAllowed | Reason::Options) {
             response.push("Allow", ALLOW);
@@ -152,6 +175,17 @@ impl<'s> Response<'s> {
             [etag, cache, b"", b"", b"", b""],
             Content::Empty,
         )
+    }
+
+    /// 304 to whoever wants a page made at run time only if there is none.
+    #[must_use]
+    pub fn page_not_modified(reason: Reason) -> Response<'s> {
+        Response {
+            prepared: [OWN_SECURITY, b"", b"", b"", b"", b""],
+            made: SmallVec::new(),
+            content: Content::Empty,
+            ..Response::text(reason, "")
+        }
     }
 
     /// 206 with one part. `brief` leaves out what § 15.3.7 says a client with If-Range has.

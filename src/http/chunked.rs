@@ -1,10 +1,13 @@
 //! The chunked transfer coding: RFC 9112 §7.1. Read only to find its end: nothing here has a use
 //! for the content of a request.
 
+use super::chunk_extension::Extensions;
 use crate::reason::Reason;
 
-/// The longest size line in bytes, its extensions included; § 7.1.1 asks for a bound.
+/// The longest size line in bytes, its extensions included.
 const SIZE_LINE_BYTES_MAX: u32 = 256;
+/// The most bytes of extensions behind all sizes together.
+const EXTENSIONS_BYTES_MAX: u32 = 4096;
 /// The longest trailer section in bytes.
 const TRAILER_BYTES_MAX: u32 = 4096;
 
@@ -16,18 +19,16 @@ pub struct Chunks {
     allowed: u64,
     /// Bytes of the line or section that is being read.
     line_bytes: u32,
+    /// Bytes of extensions so far.
+    extensions_bytes: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// In the digits of a size; how many there were, and their value.
     Size { digits: u32, size: u64 },
-    /// In an extension, or in white space before one.
-    Extension {
-        size: u64,
-        quoted: bool,
-        escaped: bool,
-    },
+    /// In the extensions of a size.
+    Extensions { size: u64, extensions: Extensions },
     /// After the CR of a size line.
     SizeFeed { size: u64 },
     /// In the data.
@@ -56,6 +57,7 @@ impl Chunks {
             state: State::Size { digits: 0, size: 0 },
             allowed,
             line_bytes: 0,
+            extensions_bytes: 0,
         }
     }
 
@@ -104,28 +106,14 @@ impl Chunks {
                 })
             }
             (State::Size { digits: 1.., size }, b'\r') => Ok(State::SizeFeed { size }),
-            (State::Size { digits: 1.., size }, b';' | b' ' | b'\t') => Ok(State::Extension {
-                size,
-                quoted: false,
-                escaped: false,
-            }),
-            (
-                State::Extension {
-                    size,
-                    quoted: false,
-                    ..
-                },
-                b'\r',
-            ) => Ok(State::SizeFeed { size }),
-            (
-                State::Extension {
-                    size,
-                    quoted,
-                    escaped,
-                },
-                _,
-            ) if byte == b'\t' || !byte.is_ascii_control() => {
-                Ok(extension_step(size, quoted, escaped, byte))
+            (State::Size { digits: 1.., size }, _) => {
+                self.extensions_step(size, Extensions::default(), byte)
+            }
+            (State::Extensions { size, extensions }, b'\r') if extensions.may_end() => {
+                Ok(State::SizeFeed { size })
+            }
+            (State::Extensions { size, extensions }, _) => {
+                self.extensions_step(size, extensions, byte)
             }
             (State::SizeFeed { size }, b'\n') => {
                 self.line_bytes = 0;
@@ -146,6 +134,21 @@ impl Chunks {
             }
             _ => Err(Reason::FramingConflict),
         }
+    }
+
+    /// A byte of the extensions behind a size, § 7.1.1, which asks for a bound on all of them.
+    fn extensions_step(
+        &mut self,
+        size: u64,
+        extensions: Extensions,
+        byte: u8,
+    ) -> Result<State, Reason> {
+        let extensions = extensions.step(byte).ok_or(Reason::FramingConflict)?;
+        self.extensions_bytes += 1;
+        if self.extensions_bytes > EXTENSIONS_BYTES_MAX {
+            return Err(Reason::ContentTooLarge);
+        }
+        Ok(State::Extensions { size, extensions })
     }
 
     /// Counts a byte of a size line or of the trailer section; whether it is of the latter.
@@ -185,18 +188,6 @@ impl Chunks {
     }
 }
 
-/// A byte of an extension, § 7.1.1: in quotes, a quote may be escaped.
-fn extension_step(size: u64, quoted: bool, escaped: bool, byte: u8) -> State {
-    let toggles = byte == b'"' && !escaped;
-    let quoted = quoted != toggles;
-    let escaped = quoted && byte == b'\\' && !escaped;
-    State::Extension {
-        size,
-        quoted,
-        escaped,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::Chunks;
@@ -214,7 +205,7 @@ mod tests {
             b"0005\r\nhello\r\n000\r\n\r\n",
             b"a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n",
             b"5;name=value\r\nhello\r\n0\r\n\r\n",
-            b"5;a=\"q;\\\" \"\r\nhello\r\n0\r\n\r\n",
+            b"5;a=\"q;\\\" \"\r\nhello\r\n0;last\r\n\r\n",
             b"5 ; x\r\nhello\r\n0\r\nTrailer: v\r\nOther:\r\n\r\n",
         ] {
             assert_eq!(
@@ -248,6 +239,10 @@ mod tests {
             b"5\r\nhello\n0\r\n",
             b"5\r\nhell\r\n0\r\n",
             b"5;\0\r\nhello",
+            b"5 \r\nhello",
+            b"5;\r\nhello",
+            b"5;a=\"b\r\nhello",
+            b"5;a=\"b\nc\"\r\nhello",
             b"5_\r\nhello",
             b"0\r\n bad\r\n\r\n",
             b"0\r\nno colon\r\n\r\n",
@@ -274,5 +269,9 @@ mod tests {
         assert_eq!(read(trailer.as_bytes()), too_large);
         let mut many = Chunks::new(1000);
         assert_eq!(many.read("1\r\nx\r\n".repeat(1001).as_bytes()), too_large);
+        let mut extended = Chunks::new(1000);
+        let chunk = format!("1;{}\r\nx\r\n", "x".repeat(200));
+        assert!(extended.read(chunk.repeat(20).as_bytes()).is_ok());
+        assert_eq!(extended.read(chunk.as_bytes()), too_large);
     }
 }

@@ -23,11 +23,11 @@ pub fn parse(text: &[u8], now: u64) -> Option<u64> {
             is_weekday(weekday.strip_suffix(',')?, &LONG)?;
             let mut parts = date.split('-');
             let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
-            let year = century(number(year, 2)?, now);
             if parts.next().is_some() {
                 return None;
             }
-            seconds(year, month, number(day, 2)?, time)
+            let (year, day) = (number(year, 2)?, number(day, 2)?);
+            in_its_century(year, now, |year| seconds(year, month, day, time))
         }
         // Sun Nov  6 08:49:37 1994
         [weekday, month, "", day, time, year] => {
@@ -62,14 +62,15 @@ fn number(text: &str, digits: usize) -> Option<u64> {
     if is_number { text.parse().ok() } else { None }
 }
 
-/// § 5.6.7: a two-digit year that would be more than 50 years ahead is of the past.
-fn century(two_digits: u64, now: u64) -> u64 {
+/// § 5.6.7: a moment of a two-digit year that would be more than 50 years ahead is of the past.
+fn in_its_century(two_digits: u64, now: u64, moment: impl Fn(u64) -> Option<u64>) -> Option<u64> {
+    const FIFTY_YEARS_SECONDS: u64 = 50 * 31_556_952; // of 365.2425 days, as the calendar has them
     let this_year = Civil::from_unix(now).year;
     let year = this_year - this_year % 100 + two_digits;
-    if year > this_year + 50 {
-        year - 100
+    if moment(year)? > now.saturating_add(FIFTY_YEARS_SECONDS) {
+        moment(year - 100)
     } else {
-        year
+        moment(year)
     }
 }
 
@@ -122,7 +123,10 @@ mod tests {
         let year_of =
             |text: &str| imf_fixdate(parse(text.as_bytes(), NOW).unwrap())[12..16].to_owned();
         assert_eq!(year_of("Sunday, 06-Nov-76 08:49:37 GMT"), "2076");
+        assert_eq!(year_of("Thursday, 24-Dec-76 08:49:37 GMT"), "1976");
         assert_eq!(year_of("Sunday, 06-Nov-77 08:49:37 GMT"), "1977");
+        assert_eq!(year_of("Thursday, 01-Jan-70 00:00:00 GMT"), "2070");
+        assert_eq!(parse(b"Tuesday, 29-Feb-77 00:00:00 GMT", NOW), None);
     }
 
     #[test]

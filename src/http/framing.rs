@@ -18,7 +18,7 @@ pub enum Framing {
 ///
 /// # Errors
 /// `FramingConflict` where RFC 9112 §6.3 calls the framing invalid, `TransferCodingUnknown` for a
-/// transfer coding other than chunked (§6.1: 501).
+/// transfer coding below chunked (§6.1: 501).
 pub fn framing(request: &Request<'_>) -> Result<Framing, Reason> {
     let mut lengths = request.fields.lines("content-length");
     let mut codings = request.fields.lines("transfer-encoding").peekable();
@@ -28,20 +28,28 @@ pub fn framing(request: &Request<'_>) -> Result<Framing, Reason> {
         if length.is_some() || !request.version.is_1_1() {
             return Err(Reason::FramingConflict);
         }
-        let mut members = list_members(codings);
-        return match (members.next(), members.next()) {
-            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-            (Some(coding), _) if !coding.eq_ignore_ascii_case(b"chunked") => {
-                Err(Reason::TransferCodingUnknown)
-            }
-            _ => Err(Reason::FramingConflict),
-        };
+        return transfer_codings(list_members(codings));
     }
     match (length, lengths.next()) {
         (None, _) => Ok(Framing::Length(0)),
         (Some(length), None) => digits(trim_ows(length)).map(Framing::Length),
         // § 6.3: even equal ones; nobody sends them by mistake today.
         (Some(_), Some(_)) => Err(Reason::FramingConflict),
+    }
+}
+
+fn transfer_codings<'a>(codings: impl Iterator<Item = &'a [u8]>) -> Result<Framing, Reason> {
+    let (mut chunked, mut others, mut ends) = (0_usize, 0_usize, false);
+    for coding in codings {
+        ends = coding.eq_ignore_ascii_case(b"chunked");
+        *(if ends { &mut chunked } else { &mut others }) += 1;
+    }
+    match (ends, chunked, others) {
+        (true, 1, 0) => Ok(Framing::Chunked),
+        // § 6.1: what is in the chunks is of no use here, but where they end would be known.
+        (true, 1, _) => Err(Reason::TransferCodingUnknown),
+        // § 6.3: without chunked as the last one a server MUST answer 400. § 6.1: nor twice.
+        (_, _, _) => Err(Reason::FramingConflict),
     }
 }
 
@@ -87,10 +95,18 @@ mod tests {
             (1, &[(CODING, "chunked, chunked")], conflict),
             (1, &[(CODING, "chunked"), (CODING, "chunked")], conflict),
             (1, &[(CODING, "chunked, gzip")], conflict),
+            (1, &[(CODING, "chunked, identity")], conflict),
+            (1, &[(CODING, "chunked"), (CODING, "identity")], conflict),
+            (1, &[(CODING, "chunked, gzip, chunked")], conflict),
             (1, &[(CODING, "gzip, chunked")], unknown),
-            (1, &[(CODING, "xchunked")], unknown),
-            (1, &[(CODING, "identity")], unknown),
-            (1, &[(CODING, "\u{b}chunked")], unknown),
+            (1, &[(CODING, "identity"), (CODING, "chunked")], unknown),
+            (1, &[(CODING, ", chunked,,")], Ok(Framing::Chunked)),
+            (1, &[(CODING, "gzip")], conflict),
+            (1, &[(CODING, "xchunked")], conflict),
+            (1, &[(CODING, "chunked;q=1")], conflict),
+            (1, &[(CODING, "\"chunked\"")], conflict),
+            (1, &[(CODING, "identity")], conflict),
+            (1, &[(CODING, "\u{b}chunked")], conflict),
             (1, &[(CODING, "")], conflict),
             (0, &[(CODING, "chunked")], conflict),
             (0, &[(LENGTH, "7")], Ok(Framing::Length(7))),

@@ -1,9 +1,11 @@
 //! HTTP's rules, pure: bytes in, decisions out. Nothing here knows a site, a socket or a clock.
 //! One concept of the RFCs a file.
 
+pub mod chunk_extension;
 pub mod chunked;
 pub mod connection;
 pub mod date;
+pub mod expectation;
 pub mod framing;
 pub mod head;
 pub mod host;

@@ -73,7 +73,11 @@ enum Spec {
 fn range_set(value: &[u8]) -> Option<&[u8]> {
     let value = trim_ows(value);
     let (unit, set) = value.split_at_checked("bytes=".len())?;
-    unit.eq_ignore_ascii_case(b"bytes=").then_some(set)
+    // § 5.6.1.2: white space stands around commas; before the first member there is none.
+    let first = set.split(|byte| *byte == b',').next()?;
+    let is_padded = first.starts_with(b" ") || first.starts_with(b"\t");
+    let is_set = !is_padded || trim_ows(first).is_empty();
+    (unit.eq_ignore_ascii_case(b"bytes=") && is_set).then_some(set)
 }
 
 /// One member of a set; none if it is malformed.
@@ -175,7 +179,8 @@ mod tests {
             ("Bytes=0-4", parts(&[(0, 4)])),
             ("bytes=007-08", parts(&[(7, 8)])),
             (" bytes=0-4 ", parts(&[(0, 4)])),
-            ("bytes= 0-4 , 6-7\t,", parts(&[(0, 4), (6, 7)])),
+            ("bytes=0-4 , 6-7\t,", parts(&[(0, 4), (6, 7)])),
+            ("bytes= ,\t0-4", parts(&[(0, 4)])),
             ("bytes=0-0,-2", parts(&[(0, 0), (9, 10)])),
             ("bytes=9-10,0-1", parts(&[(9, 10), (0, 1)])),
             ("bytes=15-,0-5", parts(&[(0, 5)])),
@@ -232,6 +237,8 @@ mod tests {
             "bytes=1-4,x",
             "bytes=-",
             "bytes=1 - 2",
+            "bytes= 0-1",
+            "bytes=\t0-1,2-3",
             "bytes=1-2-3",
             "bytes=+1-2",
             "bytes =0-1",

@@ -10,8 +10,9 @@
 
 use crate::http::chunked::Chunks;
 use crate::http::connection::persists;
+use crate::http::expectation::{Expectation, expectation};
 use crate::http::framing::{Framing, framing};
-use crate::http::head::{self, Head};
+use crate::http::head;
 use crate::limits::{CONTENT_BYTES_MAX, RequestLimits};
 use crate::origin::Origin;
 use crate::reason::Reason;
@@ -87,8 +88,8 @@ pub struct Answer<'s> {
     pub response: Response<'s>,
     /// What its `Connection` field says; after `Close` the conversation is over.
     pub connection: Connection,
-    /// The connection ends although the client did not ask for it: it may still be sending, and
-    /// must be read from until it has seen the answer (RFC 9112 §9.6).
+    /// The connection ends although the client did not ask for it, or did and went on: it may
+    /// still be sending, and must be read from until it has seen the answer (RFC 9112 §9.6).
     pub lingers: bool,
     /// The method, as far as it was read.
     pub method: Said,
@@ -186,15 +187,22 @@ impl<'s> Conversation<'s> {
             Err(reason) => {
                 let nothing = Said::nothing();
                 let answer = refusal(reason, says_head(input), nothing.clone(), nothing);
-                return (input.len(), self.due(answer));
+                return (input.len(), self.due(answer, b""));
             }
         };
-        let (answer, framing) = self.answer(&head, input, origin, terms);
+        let request = Request {
+            method: head.method,
+            target: head.target,
+            version: head.version,
+            fields: Fields(&head.fields),
+        };
         let bytes = head.bytes;
+        let (mut answer, framing) = self.answer(&request, input, origin, terms);
+        let rest = input.get(bytes..).unwrap_or_default();
         let is_head = head.method == b"HEAD";
         let left = match framing {
-            _ if answer.response.reason.closes() => return (bytes, self.due(answer)),
-            Framing::Length(0) => return (bytes, self.due(answer)),
+            _ if answer.response.reason.closes() => return (bytes, self.due(answer, rest)),
+            Framing::Length(0) => return (bytes, self.due(answer, rest)),
             Framing::Length(length) if length > CONTENT_BYTES_MAX => {
                 let answer = refusal(
                     Reason::ContentTooLarge,
@@ -202,13 +210,12 @@ impl<'s> Conversation<'s> {
                     answer.method,
                     answer.target,
                 );
-                return (bytes, self.due(answer));
+                return (bytes, self.due(answer, rest));
             }
             Framing::Length(length) => Left::Bytes(length),
             Framing::Chunked => Left::Chunks(Chunks::new(CONTENT_BYTES_MAX)),
         };
-        let expects = Fields(&head.fields).has("expect");
-        if expects {
+        if expectation(&request) == Expectation::Continue {
             // RFC 9110 §10.1.1: a final answer at once. Whether the content then comes cannot be
             // known, so the connection ends.
             let answer = Answer {
@@ -216,40 +223,33 @@ impl<'s> Conversation<'s> {
                 lingers: true,
                 ..answer
             };
-            return (bytes, self.due(answer));
+            return (bytes, self.due(answer, rest));
         }
-        let mut answer = answer;
         answer.keep(input);
-        let rest = input.get(bytes..).unwrap_or_default();
         let (more, turn) = self.content(Content { left, answer }, rest);
         (bytes + more, turn)
     }
 
     fn answer(
         &self,
-        head: &Head<'_>,
+        request: &Request<'_>,
         input: &[u8],
         origin: &Origin<'s>,
         terms: &Terms,
     ) -> (Answer<'s>, Framing) {
-        let request = Request {
-            method: head.method,
-            target: head.target,
-            version: head.version,
-            fields: Fields(&head.fields),
-        };
-        let response = origin.respond(&request, terms.now);
+        let response = origin.respond(request, terms.now);
         let last = terms.draining || self.answered.saturating_add(1) >= terms.requests_max;
-        let connection = connection_field(&request, &response, last);
+        let connection = connection_field(request, &response, last);
         let answer = Answer {
             connection,
-            lingers: connection == Connection::Close && persists(&request),
+            lingers: connection == Connection::Close
+                && (persists(request) || response.reason.closes()),
             response,
-            method: Said::here(input, head.method),
-            target: Said::here(input, head.target),
+            method: Said::here(input, request.method),
+            target: Said::here(input, request.target),
         };
         // If the framing is in conflict, that is the answer, and it closes.
-        (answer, framing(&request).unwrap_or(Framing::Length(0)))
+        (answer, framing(request).unwrap_or(Framing::Length(0)))
     }
 
     fn content(&mut self, mut content: Content<'s>, input: &[u8]) -> (usize, Turn<'s>) {
@@ -266,21 +266,24 @@ impl<'s> Conversation<'s> {
                     let is_head = method.of(b"") == b"HEAD";
                     return (
                         input.len(),
-                        self.due(refusal(reason, is_head, method, target)),
+                        self.due(refusal(reason, is_head, method, target), b""),
                     );
                 }
             },
         };
         if whole {
-            (taken, self.due(content.answer))
+            let behind = input.get(taken..).unwrap_or_default();
+            (taken, self.due(content.answer, behind))
         } else {
             self.state = State::Content(Box::new(content));
             (taken, Turn::More { begun: true })
         }
     }
 
-    fn due(&mut self, answer: Answer<'s>) -> Turn<'s> {
+    /// An answer is due; `behind` is what came behind its request.
+    fn due(&mut self, mut answer: Answer<'s>, behind: &[u8]) -> Turn<'s> {
         self.answered = self.answered.saturating_add(1);
+        answer.lingers |= answer.connection == Connection::Close && !behind.is_empty();
         self.state = match answer.connection {
             Connection::Close => State::Over,
             Connection::KeepAlive | Connection::Persistent => State::Head,
@@ -403,7 +406,11 @@ mod tests {
                 Reason::FramingConflict,
             ),
             ("Content-Length: 70000", Reason::ContentTooLarge),
-            ("Transfer-Encoding: gzip", Reason::TransferCodingUnknown),
+            ("Transfer-Encoding: gzip", Reason::FramingConflict),
+            (
+                "Transfer-Encoding: gzip, chunked",
+                Reason::TransferCodingUnknown,
+            ),
             ("Transfer-Encoding : chunked", Reason::RequestMalformed),
         ] {
             let raw = format!("GET / HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\nGET / HTTP/1.1\r\n\r\n");
@@ -420,6 +427,14 @@ mod tests {
         assert_eq!(said(&[raw]), [(Reason::MethodNotAllowed, true)]);
         let raw = b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n";
         assert_eq!(said(&[raw]), [(Reason::Fresh, false)]);
+    }
+
+    #[test]
+    fn an_expectation_of_http_1_0_is_ignored() {
+        let raw = b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n\
+                    Content-Length: 5\r\n\r\n";
+        assert_eq!(said(&[raw]), []);
+        assert_eq!(said(&[raw, b"hello"]), [(Reason::MethodNotAllowed, false)]);
     }
 
     #[test]

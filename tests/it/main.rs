@@ -16,6 +16,8 @@ mod benchmarks;
 mod command_line;
 mod compiler;
 mod conditionals;
+#[cfg(all(unix, feature = "native"))]
+mod connections;
 mod exchange;
 mod fields;
 mod methods;
@@ -26,6 +28,7 @@ mod packed_site;
 mod ranges;
 mod rebuild;
 mod reproducible;
+mod requests;
 mod seeds;
 mod server;
 mod shutdown;

@@ -67,6 +67,12 @@ fn when_everything_is_excluded_it_is_406() {
     for accepted in ["identity;q=0", "*;q=0", "gzip;q=0, br;q=0, identity;q=0"] {
         let answer = asked(accepted);
         assert_eq!(answer.status, 406, "{accepted:?}");
+        let text = answer.text();
+        assert!(
+            ["identity", "gzip", "br"]
+                .iter()
+                .all(|coding| text.contains(coding))
+        );
         assert_eq!(
             answer.field("Vary"),
             Some("Accept-Encoding"),

@@ -52,6 +52,7 @@ fn malformed_and_foreign_ranges_are_ignored() {
         "7",
         "items=0-1",
         "bytes=0-1;",
+        "bytes= 0-1",
     ] {
         let answer = eleven(range);
         assert_eq!(

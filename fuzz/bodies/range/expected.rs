@@ -6,7 +6,12 @@ use chapbook::limits::{RANGE_MEMBERS_MAX, RANGE_PARTS_MAX};
 /// The parts that `value` asks for; none if it is to be ignored.
 pub(super) fn parts(value: &[u8], length: u64) -> Option<Vec<Part>> {
     let value = std::str::from_utf8(value).ok()?.to_ascii_lowercase();
-    let members = value.strip_prefix("bytes=")?.split(',');
+    let set = value.strip_prefix("bytes=")?;
+    let padding = set.len() - set.trim_start_matches([' ', '\t']).len();
+    if padding > 0 && !set[padding..].starts_with(',') {
+        return None;
+    }
+    let members = set.split(',');
     let members = members.map(|member| member.trim_matches([' ', '\t']));
     let members: Vec<&str> = members.filter(|member| !member.is_empty()).collect();
     if members.is_empty() || members.len() > RANGE_MEMBERS_MAX {

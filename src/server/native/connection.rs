@@ -162,7 +162,7 @@ impl Connection {
             if self.output.is_some() {
                 let after = self.continue_output(context, file);
                 if !after.goes_on() {
-                    return after;
+                    return self.linger_if(after, scratch);
                 }
             }
             if self.lingering.is_some() {
@@ -174,7 +174,7 @@ impl Connection {
                 input.drain(..taken.min(input.len()));
                 self.input = input;
                 if !after.goes_on() {
-                    return after;
+                    return self.linger_if(after, scratch);
                 }
             }
             if !self.readable {
@@ -190,7 +190,7 @@ impl Connection {
                 Some(read) => {
                     let after = self.hear(read, scratch, context, terms, file);
                     if !after.goes_on() {
-                        return after;
+                        return self.linger_if(after, scratch);
                     }
                 }
             }
@@ -351,7 +351,8 @@ impl Connection {
         }
         match answer.connection {
             Field::KeepAlive | Field::Persistent => After::Idle,
-            Field::Close if answer.lingers => {
+            // What is unread when a socket is closed makes the system reset the connection.
+            Field::Close if answer.lingers || self.readable => {
                 if self.stream.stop_writing().is_err() {
                     return After::Over;
                 }
@@ -359,6 +360,15 @@ impl Connection {
                 After::Linger
             }
             Field::Close => After::Over,
+        }
+    }
+
+    /// What is here already is not told again: an ending that lingers begins with it.
+    fn linger_if(&mut self, after: After, scratch: &mut Scratch) -> After {
+        if after == After::Linger {
+            self.linger(scratch)
+        } else {
+            after
         }
     }
 
