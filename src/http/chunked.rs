@@ -154,10 +154,7 @@ impl Chunks {
     fn count_line_byte(&mut self) -> Result<bool, Reason> {
         let in_trailer = matches!(
             self.state,
-            State::TrailerStart
-                | State::Trailer { .. }
-                | State::TrailerFeed
-                | State::LastFeed
+            State::TrailerStart | State::Trailer { .. } | State::TrailerFeed | State::LastFeed
         );
         let most = if in_trailer {
             TRAILER_BYTES_MAX

@@ -103,14 +103,16 @@ impl Address {
     /// # Errors
     /// When the system refuses.
     pub fn bind(&self, shape: Shape) -> io::Result<Bound> {
-        let listeners = match self {
-            Address::Tcp(address) => bind_tcp(*address, shape)?,
+        match self {
+            Address::Tcp(address) => Ok(Bound {
+                listeners: bind_tcp(*address, shape)?,
+                socket_file: SocketFile::default(),
+            }),
             #[cfg(unix)]
-            Address::Unix(path) => bind_unix(path, shape)?,
+            Address::Unix(path) => bind_unix(path, shape),
             #[cfg(not(unix))]
-            Address::Unix(_) => return Err(io::Error::from(io::ErrorKind::Unsupported)),
-        };
-        Ok(Bound { listeners })
+            Address::Unix(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        }
     }
 }
 
@@ -196,7 +198,7 @@ fn lacks_ipv6(error: &io::Error) -> bool {
 }
 
 #[cfg(unix)]
-fn bind_unix(path: &std::path::Path, shape: Shape) -> io::Result<Vec<Listener>> {
+fn bind_unix(path: &std::path::Path, shape: Shape) -> io::Result<Bound> {
     use std::os::unix::fs::FileTypeExt as _;
     use std::os::unix::net::UnixListener;
     // A socket that nobody answers on was left behind; one that somebody answers on is in use.
@@ -217,7 +219,10 @@ fn bind_unix(path: &std::path::Path, shape: Shape) -> io::Result<Vec<Listener>> 
         listeners.push(Listener::Unix(listener.try_clone()?));
     }
     listeners.push(Listener::Unix(listener));
-    Ok(listeners)
+    Ok(Bound {
+        listeners,
+        socket_file: SocketFile::of(path)?,
+    })
 }
 
 /// Connects to a Unix socket and leaves, without waiting for anybody to accept.
@@ -233,6 +238,41 @@ pub(crate) fn knock_unix(address: &std::os::unix::net::SocketAddr) -> io::Result
 #[derive(Debug)]
 pub struct Bound {
     pub(crate) listeners: Vec<Listener>,
+    /// What a Unix socket leaves behind in the file system.
+    pub(crate) socket_file: SocketFile,
+}
+
+/// The file of a Unix socket; none for TCP. Whoever closes the listener removes it first: once
+/// nobody listens, a successor may have put its own in its place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SocketFile(Option<(PathBuf, (u64, u64))>);
+
+impl SocketFile {
+    #[cfg(unix)]
+    fn of(path: &std::path::Path) -> io::Result<SocketFile> {
+        let identity = identity(path)?;
+        Ok(SocketFile(Some((path.to_owned(), identity))))
+    }
+
+    /// Removes the file, if it is still the listener's own. As long as the listener is open, no
+    /// other file can have its number.
+    pub(crate) fn remove(&self) {
+        #[cfg(unix)]
+        if let Some((path, own)) = &self.0
+            && identity(path).is_ok_and(|found| found == *own)
+        {
+            // What is left behind is replaced at the next start all the same.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// What tells a file from every other.
+#[cfg(unix)]
+fn identity(path: &std::path::Path) -> io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let data = path.symlink_metadata()?;
+    Ok((data.dev(), data.ino()))
 }
 
 /// A listener.

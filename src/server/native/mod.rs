@@ -36,6 +36,7 @@ use slab::Slab;
 use self::connection::{After, Connection, Scratch};
 use self::stream::Stream;
 use self::timers::{Timers, Wait};
+use super::address::SocketFile;
 use super::conversation::Terms;
 use super::{Bound, Context, Listener};
 use crate::limits::{
@@ -55,7 +56,8 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
     let mut threads = Vec::new();
     let listeners = bound.listeners.len();
     for (number, listener) in (0..).zip(bound.listeners) {
-        let mut serving = Loop::new(listener, listeners, context.clone())?;
+        let file = bound.socket_file.clone();
+        let mut serving = Loop::new(listener, file, listeners, context.clone())?;
         let name = format!("loop-{number}");
         threads.push(
             thread::Builder::new()
@@ -132,6 +134,7 @@ struct Loop {
     context: Arc<Context>,
     poll: Poll,
     listener: Option<Accepting>,
+    socket_file: SocketFile,
     connections: Slab<Connection>,
     /// This thread's share of the bound.
     connections_max: usize,
@@ -152,7 +155,12 @@ struct Loop {
 }
 
 impl Loop {
-    fn new(listener: Listener, threads: usize, context: Arc<Context>) -> io::Result<Loop> {
+    fn new(
+        listener: Listener,
+        socket_file: SocketFile,
+        threads: usize,
+        context: Arc<Context>,
+    ) -> io::Result<Loop> {
         let poll = Poll::new()?;
         let mut listener = Accepting::new(listener)?;
         listener.register(&poll)?;
@@ -172,6 +180,7 @@ impl Loop {
             context,
             poll,
             listener: Some(listener),
+            socket_file,
             connections: Slab::new(),
             connections_max: limits.connections.div_ceil(threads.max(1)),
             timers: Timers::new(patience),
@@ -430,6 +439,7 @@ impl Loop {
         if now < close || self.listener.is_none() {
             return;
         }
+        self.socket_file.remove();
         // Whoever the system has already let in is still served.
         self.acceptable = true;
         self.accept_if_possible();
