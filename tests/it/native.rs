@@ -284,6 +284,41 @@ fn a_slow_but_steady_reader_gets_all() {
     assert!(Answer::parse(&bytes, "GET").content == sites::large());
 }
 
+/// Every turn of one connection has its bounds, whatever its client does.
+#[test]
+fn a_client_that_never_pauses_leaves_room_for_others() {
+    let context = Context::new(Origin::new(sites::files()), AccessLog::off());
+    let server = TestServer::on(Engine::Native, context, "127.0.0.1:0", 1);
+    let greedy = server.connect();
+    let mut reader = greedy.try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        let mut greedy = greedy;
+        let raw = b"HEAD / HTTP/1.1\r\nHost:\r\n\r\n".repeat(9_999);
+        greedy.write_all(&raw).unwrap();
+        let last = b"HEAD / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n";
+        greedy.write_all(last).unwrap();
+    });
+    let reader = std::thread::spawn(move || read_to_end(&mut reader).len());
+    let mut other = server.connect();
+    let mut between = 0;
+    while !reader.is_finished() {
+        other
+            .write_all(b"HEAD / HTTP/1.1\r\nHost:\r\n\r\n")
+            .unwrap();
+        let mut head = Vec::new();
+        let mut chunk = [0; 4096];
+        while !head.ends_with(b"\r\n\r\n") {
+            let read = other.read(&mut chunk).unwrap();
+            head.extend_from_slice(&chunk[..read]);
+        }
+        between += 1;
+    }
+    writer.join().unwrap();
+    assert!(reader.join().unwrap() > 1_000_000);
+    // Some 150 turns.
+    assert!(between > 30, "{between} answers between 10,000");
+}
+
 #[test]
 fn the_last_allowed_request_says_close() {
     let server = with_limits(|limits| limits.requests = 3);

@@ -22,6 +22,7 @@ mod stream;
 mod tests;
 mod timers;
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use mio::event::{Event, Source as _};
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
-use self::connection::{After, Connection, Scratch};
+use self::connection::{After, Budget, Connection, Means, Scratch};
 use self::stream::Stream;
 use self::timers::{Timers, Wait};
 use super::address::SocketFile;
@@ -141,7 +142,7 @@ struct Loop {
     timers: Timers,
     scratch: Scratch,
     /// Connections that gave way to others and want their turn.
-    yielded: Vec<usize>,
+    yielded: VecDeque<usize>,
     /// When to accept again after the system had no descriptor left, in milliseconds.
     accept_again: Option<u64>,
     /// Connections may be waiting to be accepted.
@@ -150,8 +151,15 @@ struct Loop {
     /// The time since then in milliseconds, as of the last events: what happens in one turn of
     /// the loop happens at one time.
     time: u64,
-    /// When the listener closes, and when all ends, in milliseconds; once the shutdown has begun.
-    drain: Option<(u64, u64)>,
+    /// How it ends, once the shutdown has begun.
+    drain: Option<Drain>,
+}
+
+/// When the listener closes, and when all ends, in milliseconds.
+#[derive(Clone, Copy)]
+struct Drain {
+    closes: u64,
+    ends: u64,
 }
 
 impl Loop {
@@ -185,7 +193,7 @@ impl Loop {
             connections_max: limits.connections.div_ceil(threads.max(1)),
             timers: Timers::new(patience),
             scratch: Scratch::new(),
-            yielded: Vec::new(),
+            yielded: VecDeque::new(),
             accept_again: None,
             acceptable: false,
             started: Instant::now(),
@@ -209,8 +217,10 @@ impl Loop {
             }
             self.tick();
             self.scratch.tick((self.context.clock)());
-            for key in std::mem::take(&mut self.yielded) {
-                self.turn(key);
+            for _ in 0..self.yielded.len() {
+                if let Some(key) = self.yielded.pop_front() {
+                    self.turn(key);
+                }
             }
             for event in &events {
                 self.handle(event);
@@ -232,9 +242,10 @@ impl Loop {
             return Some(Duration::ZERO);
         }
         let now = self.time;
-        let (close, end) = self.drain.unzip();
-        let close = close.filter(|_| self.listener.is_some());
-        let fixed = [self.accept_again, close, end].into_iter().flatten();
+        let closes = self.drain.map(|drain| drain.closes);
+        let closes = closes.filter(|_| self.listener.is_some());
+        let ends = self.drain.map(|drain| drain.ends);
+        let fixed = [self.accept_again, closes, ends].into_iter().flatten();
         let fixed = fixed.map(|at| at.saturating_sub(now)).min();
         let next = [fixed, self.timers.next(now)].into_iter().flatten().min();
         // One more: a timer that is asked for in the middle of its last millisecond is not due.
@@ -246,41 +257,53 @@ impl Loop {
             LISTENER => self.acceptable = true,
             WAKER => {}
             Token(key) => {
+                let Some(connection) = self.connections.get_mut(key) else {
+                    return;
+                };
                 let ended = event.is_read_closed() || event.is_error();
-                if let Some(connection) = self.connections.get_mut(key)
-                    && (event.is_readable() || ended)
-                {
+                if event.is_readable() || ended {
                     connection.set_readable(ended);
                 }
-                self.turn(key);
+                if !connection.is_queued() {
+                    self.turn(key);
+                }
             }
         }
     }
 
     /// Gives a connection its turn.
     fn turn(&mut self, key: usize) {
+        self.attend_to(key, Connection::turn);
+    }
+
+    /// Has a connection do what it has to, and sees to what it waits for then. If that panics, the
+    /// connection is over, and nothing else is.
+    fn attend_to(
+        &mut self,
+        key: usize,
+        act: impl FnOnce(&mut Connection, &mut Means<'_>) -> After,
+    ) {
         let terms = self.terms();
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        let (scratch, context) = (&mut self.scratch, &*self.context);
-        let file = context.site_file.as_ref();
         let before = connection.answered();
-        let turn = || connection.turn(scratch, context, &terms, file);
-        let after = survive(context, turn);
+        let mut means = Means {
+            scratch: &mut self.scratch,
+            context: &self.context,
+            terms,
+            budget: Budget::TURN,
+        };
+        let after = survive(&self.context, || act(connection, &mut means));
+        // Its time as a whole begins anew with each request.
+        if connection.answered() != before {
+            self.timers.clear(key);
+        }
         // A panic may have lost the buffer on its way.
         if self.scratch.input.is_empty() {
             self.scratch.input = Scratch::new().input;
         }
-        // Its time as a whole begins anew with each request.
-        let answered = self
-            .connections
-            .get(key)
-            .is_some_and(|one| one.answered() != before);
-        if answered {
-            self.timers.clear(key);
-        }
-        self.after(key, after);
+        self.settle(key, after);
     }
 
     fn terms(&self) -> Terms {
@@ -292,34 +315,33 @@ impl Loop {
         }
     }
 
-    /// Sets the timer that goes with what a connection waits for now.
-    fn after(&mut self, key: usize, after: After) {
-        let now = self.time;
+    /// Sets the timer that goes with what a connection waits for, gives it another turn, or closes
+    /// it.
+    fn settle(&mut self, key: usize, after: After) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         let wait = match after {
             After::Over => return self.close(key),
-            // A request has its time as a whole, however often it pauses.
-            After::Request => Wait::Request,
-            After::Idle if self.is_draining() => return self.close(key),
-            // A new connection has no longer for its first request than for the rest of it.
-            After::Idle
-                if self
-                    .connections
-                    .get(key)
-                    .is_some_and(|one| one.answered() == 0) =>
-            {
-                Wait::Request
+            After::Waits(wait) => wait,
+            After::Yields => {
+                if !connection.queue() {
+                    self.yielded.push_back(key);
+                }
+                // What it would wait for goes on: a request that comes fast has no longer.
+                connection.waits()
             }
-            After::Idle => Wait::Idle,
-            After::Blocked => Wait::Write,
-            After::Yielded => {
-                self.yielded.push(key);
-                Wait::Write
-            }
-            After::Linger => Wait::Linger,
         };
-        let goes_on = self.timers.waits(key) == Some(wait) && wait != Wait::Idle;
-        if !goes_on {
-            self.timers.set(key, wait, now);
+        let fresh = connection.answered() == 0;
+        let wait = match wait {
+            Wait::Idle if after != After::Yields && self.is_draining() => return self.close(key),
+            // A new connection has no longer for its first request than for the rest of it.
+            Wait::Idle if fresh => Wait::Request,
+            // A request and an answer have their time as a whole, however often they pause.
+            Wait::Idle | Wait::Request | Wait::Write | Wait::Linger => wait,
+        };
+        if wait == Wait::Idle || self.timers.waits(key) != Some(wait) {
+            self.timers.set(key, wait, self.time);
         }
     }
 
@@ -350,11 +372,7 @@ impl Loop {
                     self.context.statistics.peer_gone();
                     self.close(key);
                 }
-                Wait::Request => {
-                    let (scratch, context) = (&mut self.scratch, &*self.context);
-                    let after = survive(context, || connection.time_out(scratch, context));
-                    self.after(key, after);
-                }
+                Wait::Request => self.attend_to(key, Connection::time_out),
             }
         }
     }
@@ -432,11 +450,12 @@ impl Loop {
             return;
         }
         let now = self.time;
-        let (close, _) = *self.drain.get_or_insert_with(|| {
-            let close = now + self.context.options.drain_delay_seconds * 1000;
-            (close, close + DRAIN_SECONDS_MAX * 1000)
+        let drain = *self.drain.get_or_insert_with(|| {
+            let closes = now + self.context.options.drain_delay_seconds * 1000;
+            let ends = closes + DRAIN_SECONDS_MAX * 1000;
+            Drain { closes, ends }
         });
-        if now < close || self.listener.is_none() {
+        if now < drain.closes || self.listener.is_none() {
             return;
         }
         self.socket_file.remove();
@@ -460,13 +479,13 @@ impl Loop {
     }
 
     fn is_over(&self) -> bool {
-        let Some((_, end)) = self.drain else {
+        let Some(drain) = self.drain else {
             return false;
         };
         if self.listener.is_some() {
             return false;
         }
-        let late = self.time >= end;
+        let late = self.time >= drain.ends;
         if late && !self.connections.is_empty() {
             let count = self.connections.len();
             say(format_args!(
