@@ -99,8 +99,19 @@ pub const IDLE_SECONDS_MAX: u64 = 60;
 pub const WRITE_SECONDS_MAX: u64 = 10;
 
 /// How many bytes a client must take in each `WRITE_SECONDS_MAX`, or the connection ends. 4 KiB
-/// in 10 s is slower than a telephone.
+/// in 10 s is slower than a telephone. What can be seen, though, is what the system takes, and it
+/// takes more when half of `UNSENT_BYTES_MAX` is free again: on TCP the true floor is 64 KiB in
+/// each `WRITE_SECONDS_MAX`.
 pub const WRITE_PROGRESS_BYTES_MIN: u64 = 4_096;
+
+/// How many bytes the system may hold that it has not sent, once an answer was blocked or is
+/// larger than `HELD_BYTES_MAX`. Without this it holds 4 MB, and takes more only when a third of
+/// that is gone: a client with 40 KB/s then seems to stand still for half a minute.
+pub const UNSENT_BYTES_MAX: u32 = 128 << 10;
+
+/// Up to this length the system may hold an answer whole. For a client on the same machine that
+/// saves half of the turns; for one on a link its buffer has not grown so far when it first blocks.
+pub const HELD_BYTES_MAX: u64 = 1 << 20;
 
 /// How long, after an answer that ended the connection, what the client still sends is read and
 /// dropped, so that it sees the answer and not a reset: RFC 9112 §9.6.

@@ -266,6 +266,27 @@ fn who_does_not_take_an_answer_loses_the_connection() {
     assert!(bytes.len() < sites::LARGE_BYTES);
 }
 
+/// Slow by a link, not by buffers: a tenth of the time for ten times the 40 KB/s of a bad one.
+#[test]
+fn progress_is_that_of_the_client_and_not_of_the_systems_buffer() {
+    let server = with_limits(|limits| limits.write_seconds = 1);
+    let mut stream = server.connect();
+    socket2::SockRef::from(&stream)
+        .set_recv_buffer_size(64 << 10)
+        .unwrap();
+    stream
+        .write_all(b"GET /large.png HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    let started = Instant::now();
+    let mut chunk = [0; 20_000];
+    while started.elapsed() < Duration::from_secs(5) {
+        stream.read_exact(&mut chunk).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        let held = server.context.connections();
+        assert_eq!(held, 1, "ended after {:?}", started.elapsed());
+    }
+}
+
 #[test]
 fn a_slow_but_steady_reader_gets_all() {
     let server = with_limits(|limits| limits.write_seconds = 1);

@@ -8,7 +8,8 @@ use super::stream::{Progress, Stream};
 use super::timers::Wait;
 use crate::http::date::{imf_fixdate, write_imf_fixdate};
 use crate::limits::{
-    INPUT_BYTES, LINGER_BYTES_MAX, TURN_READ_BYTES_MAX, TURN_REQUESTS_MAX, TURN_SENT_BYTES_MAX,
+    HELD_BYTES_MAX, INPUT_BYTES, LINGER_BYTES_MAX, TURN_READ_BYTES_MAX, TURN_REQUESTS_MAX,
+    TURN_SENT_BYTES_MAX,
 };
 use crate::log::Line;
 use crate::response::Connection as Field;
@@ -109,6 +110,8 @@ pub(super) struct Connection {
     lingering: Option<u64>,
     /// What of the answer under way was sent when the timer last looked.
     seen: u64,
+    /// The system was told to hold little that it has not sent.
+    holds_little: bool,
     /// It has yielded, and its next turn comes by itself.
     queued: bool,
 }
@@ -136,6 +139,7 @@ impl Connection {
             output: None,
             lingering: None,
             seen: 0,
+            holds_little: false,
             queued: false,
         }
     }
@@ -322,10 +326,13 @@ impl Connection {
         answer.response.write_head(head, date, answer.connection);
         let mut sent = 0;
         let content = &answer.response.content;
+        if content.len() > HELD_BYTES_MAX {
+            self.hold_little();
+        }
         let file = means.context.site_file.as_ref();
         let left = &mut means.budget.sent_bytes;
         let progress = self.stream.send(head, content, &mut sent, file, left);
-        if let Some(after) = unfinished(&progress) {
+        if let Some(after) = self.unfinished(&progress) {
             answer.keep(said);
             self.seen = sent;
             let (head, time) = (head.clone(), *time);
@@ -351,7 +358,7 @@ impl Connection {
         let file = means.context.site_file.as_ref();
         let (sent, left) = (&mut output.sent, &mut means.budget.sent_bytes);
         let progress = self.stream.send(&output.head, content, sent, file, left);
-        if let Some(after) = unfinished(&progress) {
+        if let Some(after) = self.unfinished(&progress) {
             self.output = Some(output);
             return ControlFlow::Break(after);
         }
@@ -365,6 +372,25 @@ impl Connection {
         let bytes = sent.saturating_sub(head.len() as u64);
         self.log(means.context, &answer, b"", bytes, time, started);
         self.after_answer(progress.is_ok(), &answer, means)
+    }
+
+    /// How the turn ends, if an answer is not all sent.
+    fn unfinished(&mut self, progress: &std::io::Result<Progress>) -> Option<After> {
+        match progress {
+            Ok(Progress::Blocked) => {
+                self.hold_little();
+                Some(After::Waits(Wait::Write))
+            }
+            Ok(Progress::Spent) => Some(After::Yields),
+            Ok(Progress::Done) | Err(_) => None,
+        }
+    }
+
+    /// A call, once, and only for a client that is slow or has asked for much.
+    fn hold_little(&mut self) {
+        if !std::mem::replace(&mut self.holds_little, true) {
+            self.stream.hold_little();
+        }
     }
 
     /// What is next after an answer that is sent, or that its client did not wait for.
@@ -447,15 +473,6 @@ impl Connection {
             reason: answer.response.reason,
             duration: started.map_or(Duration::ZERO, |started| started.elapsed()),
         });
-    }
-}
-
-/// How the turn ends, if an answer is not all sent.
-fn unfinished(progress: &std::io::Result<Progress>) -> Option<After> {
-    match progress {
-        Ok(Progress::Blocked) => Some(After::Waits(Wait::Write)),
-        Ok(Progress::Spent) => Some(After::Yields),
-        Ok(Progress::Done) | Err(_) => None,
     }
 }
 

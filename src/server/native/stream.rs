@@ -61,6 +61,17 @@ impl Stream {
         }
     }
 
+    /// Has the system hold little that it has not sent, so that its taking more tells how fast the
+    /// client takes it.
+    pub(super) fn hold_little(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Stream::Tcp(stream) = self {
+            let unsent = crate::limits::UNSENT_BYTES_MAX;
+            // Where that is refused, progress is seen as coarsely as the system's buffer is large.
+            let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(unsent);
+        }
+    }
+
     /// Sends what of `head` and `content` was not sent before; `sent` counts it. It takes what it
     /// sends off `left`, and sends no more than that.
     pub(super) fn send(
