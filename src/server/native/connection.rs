@@ -402,8 +402,19 @@ impl Connection {
         match answer.connection {
             Field::KeepAlive | Field::Persistent => ControlFlow::Continue(()),
             // What is unread when a socket is closed makes the system reset the connection.
-            Field::Close if answer.lingers || self.readable => self.begin_to_linger(),
+            // So may the end of the process, if an answer is not all on its way by then.
+            Field::Close if answer.lingers || self.readable || means.terms.draining => {
+                self.begin_to_linger()
+            }
             Field::Close => ControlFlow::Break(After::Over),
+        }
+    }
+
+    /// Ends the connection, though its client was not told before.
+    pub(super) fn part(&mut self, means: &mut Means<'_>) -> After {
+        match self.begin_to_linger() {
+            ControlFlow::Break(after) => after,
+            ControlFlow::Continue(()) => self.turn(means),
         }
     }
 

@@ -13,7 +13,8 @@
 //!    503 would only make clients ask again.
 //! 4. A panic in a connection, which should not be, costs that connection; it is said and counted.
 //! 5. At the end, what was begun is finished: listeners close, idle connections close, answers
-//!    complete, and a deadline ends the rest.
+//!    complete and are waited for until their clients have closed, a first request may still come
+//!    for a moment, and a deadline ends the rest.
 
 mod connection;
 pub(super) mod site_file;
@@ -183,6 +184,7 @@ impl Loop {
             limits.idle_seconds * 1000,
             limits.write_seconds * 1000,
             LINGER_MILLISECONDS_MAX,
+            REQUEST_GRACE_MILLISECONDS,
         ];
         Ok(Loop {
             context,
@@ -334,15 +336,38 @@ impl Loop {
         };
         let fresh = connection.answered() == 0;
         let wait = match wait {
-            Wait::Idle if after != After::Yields && self.is_draining() => return self.close(key),
+            Wait::Idle if after != After::Yields && self.is_draining() => {
+                return self.part_with(key);
+            }
             // A new connection has no longer for its first request than for the rest of it.
             Wait::Idle if fresh => Wait::Request,
             // A request and an answer have their time as a whole, however often they pause.
-            Wait::Idle | Wait::Request | Wait::Write | Wait::Linger => wait,
+            Wait::Idle | Wait::Request | Wait::Write | Wait::Linger | Wait::First => wait,
         };
         if wait == Wait::Idle || self.timers.waits(key) != Some(wait) {
             self.timers.set(key, wait, self.time);
         }
+    }
+
+    /// Ends an idle connection, now that the server does. A first request may be on its way, and an
+    /// answer too: when the process is gone, its container and what the system has not sent may go
+    /// with it. Who has idled for long has neither.
+    fn part_with(&mut self, key: usize) {
+        let waited = self.timers.waited(key, self.time).unwrap_or(0);
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.answered() == 0 {
+            if self.timers.waits(key) == Some(Wait::First) {
+                return;
+            }
+            if waited < REQUEST_GRACE_MILLISECONDS {
+                return self.timers.set(key, Wait::First, self.time);
+            }
+        } else if waited < LINGER_MILLISECONDS_MAX {
+            return self.attend_to(key, Connection::part);
+        }
+        self.close(key);
     }
 
     /// Whether the listener is closed, and what idles with it.
@@ -364,7 +389,7 @@ impl Loop {
                 continue;
             };
             match wait {
-                Wait::Idle | Wait::Linger => self.close(key),
+                Wait::Idle | Wait::Linger | Wait::First => self.close(key),
                 Wait::Write if connection.has_progressed(WRITE_PROGRESS_BYTES_MIN) => {
                     self.timers.set(key, Wait::Write, now);
                 }
