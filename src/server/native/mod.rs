@@ -121,7 +121,9 @@ impl Accepting {
         match self {
             Accepting::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
-                Ok(Connection::new(Stream::Tcp(stream), Some(peer.ip())))
+                // A client that came by IPv4 to a listener for both is known by its own address.
+                let peer = peer.ip().to_canonical();
+                Ok(Connection::new(Stream::Tcp(stream), Some(peer)))
             }
             Accepting::Unix(listener) => {
                 let (stream, _) = listener.accept()?;
