@@ -285,7 +285,8 @@ impl Connection {
             let rest = input.get(taken..).unwrap_or_default();
             #[cfg(test)]
             super::tests::panic_if_asked("turn", rest);
-            let started = context.access_log.is_on().then(Instant::now);
+            let is_timed = context.access_log.is_on() && !rest.is_empty();
+            let started = is_timed.then(Instant::now);
             let (used, turn) = self.conversation.next(rest, &context.origin, &means.terms);
             taken += used;
             match turn {
