@@ -80,6 +80,9 @@ pub const TINY_SKIPPED_CONTENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// section; the system's own buffers, up to some 4 MB each, are the greater cost of that.
 pub const CONNECTIONS_MAX: usize = 16_384;
 
+/// The descriptors that are asked for where the system refuses its own maximum: macOS' OPEN_MAX.
+pub const DESCRIPTORS_MIN: u64 = 10_240;
+
 /// The most requests on a connection, after which it ends: what a client may hold is bounded, and
 /// clients spread over threads again.
 pub const CONNECTION_REQUESTS_MAX: u32 = 10_000;

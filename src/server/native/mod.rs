@@ -42,7 +42,7 @@ use super::address::SocketFile;
 use super::conversation::Terms;
 use super::{Bound, Context, Listener};
 use crate::limits::{
-    ACCEPT_PAUSE_MILLISECONDS, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX,
+    ACCEPT_PAUSE_MILLISECONDS, DESCRIPTORS_MIN, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX,
     REQUEST_GRACE_MILLISECONDS, WRITE_PROGRESS_BYTES_MIN,
 };
 use crate::log::say;
@@ -80,14 +80,14 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    // What is refused stays as it was, and accepting pauses earlier.
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            ..limit
-        },
-    );
+    let raise = |current| setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+    if raise(limit.maximum).is_err() {
+        // macOS refuses what is above its OPEN_MAX, "no limit" too. What is refused stays as it
+        // was, and accepting pauses earlier.
+        let at_least = limit.current.unwrap_or(0);
+        let most = limit.maximum.unwrap_or(u64::MAX).min(DESCRIPTORS_MIN);
+        let _ = raise(Some(most.max(at_least)));
+    }
 }
 
 /// A listener that never blocks.

@@ -81,7 +81,7 @@ fn file_offset(line: &str, address: usize) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SiteFile, file_offset};
+    use super::file_offset;
 
     #[test]
     fn lines_of_maps_are_read() {
@@ -100,6 +100,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn this_executable_holds_its_site() {
+        use super::SiteFile;
         use std::os::unix::fs::FileExt as _;
         let site = crate::embedded::bytes();
         let file = SiteFile::executable(site).unwrap();
