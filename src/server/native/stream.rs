@@ -87,16 +87,16 @@ impl Stream {
             if *left == 0 {
                 return Ok(Progress::Spent);
             }
-            let wrote = match (content, file) {
-                (Content::Whole(bytes), Some(file)) if bytes.len() as u64 >= SENDFILE_BYTES_MIN => {
-                    match file.offset_of(bytes) {
-                        Some(offset) => {
-                            self.send_from_file(head, bytes, *sent, file, offset, *left)
+            let wrote = match in_file(content, file) {
+                Some((bytes, file, offset)) => {
+                    match self.send_from_file(head, bytes, *sent, file, offset, *left) {
+                        Err(error) if *sent >= head.len() as u64 && file.refuses(&error) => {
+                            self.write(head, content, *sent, *left)
                         }
-                        None => self.write(head, content, *sent, *left),
+                        wrote => wrote,
                     }
                 }
-                _ => self.write(head, content, *sent, *left),
+                None => self.write(head, content, *sent, *left),
             };
             match wrote {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -175,6 +175,20 @@ impl Stream {
     ) -> io::Result<usize> {
         self.write(head, &Content::Whole(content), sent, most)
     }
+}
+
+/// The content that is to be sent from the file, if any, and where it is there.
+fn in_file<'a>(
+    content: &Content<'a>,
+    file: Option<&'a SiteFile>,
+) -> Option<(&'a [u8], &'a SiteFile, u64)> {
+    let (Content::Whole(bytes), Some(file)) = (content, file) else {
+        return None;
+    };
+    if (bytes.len() as u64) < SENDFILE_BYTES_MIN {
+        return None;
+    }
+    Some((bytes, file, file.offset_of(bytes)?))
 }
 
 /// A number of bytes, as memory counts them.
