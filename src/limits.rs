@@ -74,9 +74,14 @@ pub const TINY_ACCEPT_PAUSE_MILLISECONDS: u64 = 1_000;
 pub const TINY_SKIPPED_CONTENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The most connections at once, shared out among the threads. At the bound the one that has
-/// idled longest makes room; if all are busy, new ones wait in the system's queue. A connection
-/// costs some 500 bytes here.
+/// idled longest makes room; if all are busy, new ones wait in the system's queue. An idle
+/// connection costs some 500 bytes here. One whose request is half there costs what is there of
+/// it, and one whose answers are not taken what else it has sent, up to `INPUT_BYTES` and a field
+/// section; the system's own buffers, up to some 4 MB each, are the greater cost of that.
 pub const CONNECTIONS_MAX: usize = 16_384;
+
+/// The descriptors that are asked for where the system refuses its own maximum: macOS' OPEN_MAX.
+pub const DESCRIPTORS_MIN: u64 = 10_240;
 
 /// The most requests on a connection, after which it ends: what a client may hold is bounded, and
 /// clients spread over threads again.
@@ -97,8 +102,19 @@ pub const IDLE_SECONDS_MAX: u64 = 60;
 pub const WRITE_SECONDS_MAX: u64 = 10;
 
 /// How many bytes a client must take in each `WRITE_SECONDS_MAX`, or the connection ends. 4 KiB
-/// in 10 s is slower than a telephone.
+/// in 10 s is slower than a telephone. What can be seen, though, is what the system takes, and it
+/// takes more when half of `UNSENT_BYTES_MAX` is free again: on TCP the true floor is 64 KiB in
+/// each `WRITE_SECONDS_MAX`.
 pub const WRITE_PROGRESS_BYTES_MIN: u64 = 4_096;
+
+/// How many bytes the system may hold that it has not sent, once an answer was blocked or is
+/// larger than `HELD_BYTES_MAX`. Without this it holds 4 MB, and takes more only when a third of
+/// that is gone: a client with 40 KB/s then seems to stand still for half a minute.
+pub const UNSENT_BYTES_MAX: u32 = 128 << 10;
+
+/// Up to this length the system may hold an answer whole. For a client on the same machine that
+/// saves half of the turns; for one on a link its buffer has not grown so far when it first blocks.
+pub const HELD_BYTES_MAX: u64 = 1 << 20;
 
 /// How long, after an answer that ended the connection, what the client still sends is read and
 /// dropped, so that it sees the answer and not a reset: RFC 9112 §9.6.
@@ -107,8 +123,19 @@ pub const LINGER_MILLISECONDS_MAX: u64 = 2_000;
 /// How many bytes are dropped so.
 pub const LINGER_BYTES_MAX: u64 = 1 << 20;
 
-/// How much of an answer is sent before other connections have their turn.
-pub const TURN_BYTES_MAX: u64 = 4 << 20;
+/// How much is read from a connection at once, into a buffer of the thread: as much as a system
+/// call is worth.
+pub const INPUT_BYTES: usize = 64 << 10;
+
+/// How much is read from a connection before others have their turn. The dearest bytes to read are
+/// those of chunked content, some nanoseconds each: this is about a millisecond.
+pub const TURN_READ_BYTES_MAX: u64 = 256 << 10;
+
+/// How much is sent on a connection before others have their turn: half a millisecond by sendfile.
+pub const TURN_SENT_BYTES_MAX: u64 = 4 << 20;
+
+/// How many requests of a connection are answered before others have their turn: some 7 µs each.
+pub const TURN_REQUESTS_MAX: u32 = 64;
 
 /// How long accepting pauses when the system has no descriptor left.
 pub const ACCEPT_PAUSE_MILLISECONDS: u64 = 100;

@@ -8,7 +8,7 @@ use super::site;
 use crate::cli::{Failure, ServeOptions};
 use crate::log::{AccessLog, say};
 use crate::origin::Origin;
-use crate::server::{self, Address, Context, Signals};
+use crate::server::{self, Context, Signals};
 #[cfg(all(unix, feature = "native"))]
 use crate::{
     embedded,
@@ -61,10 +61,6 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     say(format_args!("{started}"));
     server::serve(options.engine, bound, &context).map_err(failed)?;
     context.access_log.flush();
-    if let Address::Unix(path) = &address {
-        // What is left behind is replaced at the next start all the same.
-        let _ = std::fs::remove_file(path);
-    }
     say(format_args!("{}", context.statistics));
     Ok(())
 }

@@ -89,8 +89,7 @@ impl Chunks {
     }
 
     fn step(&mut self, byte: u8) -> Result<State, Reason> {
-        let in_trailer = self.count_line_byte()?;
-        if in_trailer || self.state == State::LastFeed {
+        if self.count_line_byte()? {
             return self.trailer_step(byte);
         }
         match (self.state, byte) {
@@ -155,7 +154,7 @@ impl Chunks {
     fn count_line_byte(&mut self) -> Result<bool, Reason> {
         let in_trailer = matches!(
             self.state,
-            State::TrailerStart | State::Trailer { .. } | State::TrailerFeed
+            State::TrailerStart | State::Trailer { .. } | State::TrailerFeed | State::LastFeed
         );
         let most = if in_trailer {
             TRAILER_BYTES_MAX
@@ -222,6 +221,21 @@ mod tests {
                 assert_eq!(bytewise.read(&[*byte]), Ok((1, last)));
             }
         }
+    }
+
+    #[test]
+    fn a_trailer_section_has_a_bound_of_its_own() {
+        let read = |value: usize| {
+            let raw = format!("0\r\nA: {}\r\n\r\n", "x".repeat(value));
+            Chunks::new(1000)
+                .read(raw.as_bytes())
+                .map(|(taken, whole)| (taken == raw.len(), whole))
+        };
+        // Seven bytes besides the value: the name and two line ends.
+        for value in [0, 240, 256, 1024, 4096 - 7] {
+            assert_eq!(read(value), Ok((true, true)), "{value}");
+        }
+        assert_eq!(read(4096 - 6), Err(Reason::ContentTooLarge));
     }
 
     #[test]

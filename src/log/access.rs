@@ -7,6 +7,7 @@
 //! and at the end. Whoever answers requests never waits for it: if standard output is not read,
 //! lines wait up to a bound and are dropped beyond, counted; if it goes away, serving goes on.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -41,48 +42,78 @@ pub struct Line<'a> {
     pub coding: ContentCoding,
     /// Why the answer is what it is.
     pub reason: Reason,
-    /// From the parsed request to the last byte handed to the system.
+    /// From when the request was all there to the last byte handed to the system.
     pub duration: Duration,
 }
 
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_rfc3339(formatter, self.time)?;
-        formatter.write_str(" ")?;
-        match self.peer {
-            Some(peer) => write!(formatter, "{peer}")?,
-            None => formatter.write_str("-")?,
-        }
-        writeln!(
-            formatter,
-            " {} {} {} {} {} {:?} {}us",
-            Escaped(self.method),
-            Escaped(self.target),
+impl Line<'_> {
+    /// Appends it to `out`; `stamp` is its time, as it is written. Writing to a Vec cannot fail.
+    fn append_to(&self, out: &mut Vec<u8>, stamp: &str) {
+        out.extend_from_slice(stamp.as_bytes());
+        let _ = match self.peer {
+            Some(peer) => write!(out, " {peer} "),
+            None => out.write_all(b" - "),
+        };
+        append_escaped(out, self.method);
+        out.push(b' ');
+        append_escaped(out, self.target);
+        let _ = writeln!(
+            out,
+            " {} {} {} {:?} {}us",
             self.status,
             self.bytes,
             self.coding,
             self.reason,
             self.duration.as_micros()
-        )
+        );
     }
 }
 
-struct Escaped<'a>(&'a [u8]);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return formatter.write_str("-");
-        }
-        for &byte in self.0 {
-            match byte {
-                b'\\' => formatter.write_str("\\\\")?,
-                byte if byte.is_ascii_graphic() => write!(formatter, "{}", char::from(byte))?,
-                byte => write!(formatter, "\\x{byte:02x}")?,
-            }
-        }
-        Ok(())
+fn append_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+    if bytes.is_empty() {
+        out.push(b'-');
     }
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'\\';
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let plain = rest.iter().position(|byte| !is_plain(byte));
+        let (run, behind) = rest.split_at(plain.unwrap_or(rest.len()));
+        out.extend_from_slice(run);
+        let Some((byte, behind)) = behind.split_first() else {
+            return;
+        };
+        let _ = match byte {
+            b'\\' => out.write_all(b"\\\\"),
+            byte => write!(out, "\\x{byte:02x}"),
+        };
+        rest = behind;
+    }
+}
+
+/// What a thread keeps for its lines, so that they are made before others have to wait for it.
+#[derive(Default)]
+struct Draft {
+    line: Vec<u8>,
+    /// The second that `stamp` tells.
+    second: Option<u64>,
+    stamp: String,
+}
+
+impl Draft {
+    fn make(&mut self, line: &Line<'_>) -> &[u8] {
+        if self.second.replace(line.time) != Some(line.time) {
+            self.stamp.clear();
+            // Writing to a String cannot fail.
+            let _ = write_rfc3339(&mut self.stamp, line.time);
+        }
+        self.line.clear();
+        line.append_to(&mut self.line, &self.stamp);
+        &self.line
+    }
+}
+
+thread_local! {
+    static DRAFT: RefCell<Draft> = RefCell::default();
 }
 
 /// The access log; clones share it.
@@ -144,17 +175,8 @@ impl AccessLog {
 
     /// Adds a line.
     pub fn record(&self, line: &Line<'_>) {
-        let Some(shared) = &self.0 else { return };
-        let mut waiting = shared.lock();
-        if waiting.lines.len() >= LOG_WAITING_BYTES_MAX {
-            waiting.dropped += 1;
-            return;
-        }
-        let first = waiting.lines.is_empty();
-        // Writing to a Vec cannot fail.
-        let _ = write!(waiting.lines, "{line}");
-        if first || (waiting.lines.len() >= LOG_FLUSH_BYTES && !waiting.writing) {
-            shared.due.notify_one();
+        if let Some(shared) = &self.0 {
+            DRAFT.with_borrow_mut(|draft| shared.record(draft.make(line)));
         }
     }
 
@@ -177,6 +199,19 @@ impl AccessLog {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, line: &[u8]) {
+        let mut waiting = self.lock();
+        if waiting.lines.len() >= LOG_WAITING_BYTES_MAX {
+            waiting.dropped += 1;
+            return;
+        }
+        let first = waiting.lines.is_empty();
+        waiting.lines.extend_from_slice(line);
+        if first || (waiting.lines.len() >= LOG_FLUSH_BYTES && !waiting.writing) {
+            self.due.notify_one();
+        }
     }
 
     fn write_to(&self, mut out: Box<dyn Write + Send>) {

@@ -1,13 +1,24 @@
 //! Counts of what was answered, told in one line at the end.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// Counters; shared by all threads.
+/// Into how many parts the counts are divided. Threads that count in the same one take its memory
+/// from each other each time.
+const PARTS: usize = 16;
+
+/// Counters; shared by all threads, and each has a part to itself unless there are many.
 #[derive(Debug)]
 pub struct Statistics {
     started: Instant,
+    parts: [Counts; PARTS],
+}
+
+/// Two cache lines at least: processors fetch them in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Counts {
     /// Answers by the hundreds of their status: 2xx at 2.
     classes: [AtomicU64; 6],
     content_bytes: AtomicU64,
@@ -21,25 +32,25 @@ impl Statistics {
     pub fn new(started: Instant) -> Statistics {
         Statistics {
             started,
-            classes: Default::default(),
-            content_bytes: AtomicU64::new(0),
-            peers_gone: AtomicU64::new(0),
-            connections_failed: AtomicU64::new(0),
+            parts: Default::default(),
         }
     }
 
     /// Counts an answer.
     pub fn answered(&self, status: u16, content_bytes: u64) {
-        if let Some(class) = self.classes.get(usize::from(status / 100)) {
+        let Some(own) = self.own() else { return };
+        if let Some(class) = own.classes.get(usize::from(status / 100)) {
             class.fetch_add(1, Ordering::Relaxed);
         }
-        self.content_bytes
+        own.content_bytes
             .fetch_add(content_bytes, Ordering::Relaxed);
     }
 
     /// Counts a client that was gone before its answer was.
     pub fn peer_gone(&self) {
-        self.peers_gone.fetch_add(1, Ordering::Relaxed);
+        if let Some(own) = self.own() {
+            own.peers_gone.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Counts a connection that a panic ended.
@@ -48,17 +59,34 @@ impl Statistics {
         expect(dead_code, reason = "tiny_http owns its connections")
     )]
     pub(crate) fn connection_failed(&self) {
-        self.connections_failed.fetch_add(1, Ordering::Relaxed);
+        if let Some(own) = self.own() {
+            own.connections_failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The part in which this thread counts.
+    fn own(&self) -> Option<&Counts> {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed);
+        }
+        self.parts.get(NUMBER.with(|number| number % PARTS))
+    }
+
+    fn sum(&self, count: impl Fn(&Counts) -> &AtomicU64) -> u64 {
+        let counts = self.parts.iter().map(count);
+        counts.map(|count| count.load(Ordering::Relaxed)).sum()
     }
 }
 
 impl fmt::Display for Statistics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts: Vec<u64> = self
-            .classes
-            .iter()
-            .map(|n| n.load(Ordering::Relaxed))
-            .collect();
+        let mut counts = [0; 6];
+        for part in &self.parts {
+            for (sum, count) in counts.iter_mut().zip(&part.classes) {
+                *sum += count.load(Ordering::Relaxed);
+            }
+        }
         write!(
             formatter,
             "answered {} requests",
@@ -67,16 +95,43 @@ impl fmt::Display for Statistics {
         for (class, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             write!(formatter, ", {count} {class}xx")?;
         }
-        let failed = self.connections_failed.load(Ordering::Relaxed);
+        let failed = self.sum(|part| &part.connections_failed);
         if failed > 0 {
             write!(formatter, "; {failed} connections failed")?;
         }
         write!(
             formatter,
             "; {} bytes of content; {} clients gone early; {:.1} s",
-            self.content_bytes.load(Ordering::Relaxed),
-            self.peers_gone.load(Ordering::Relaxed),
+            self.sum(|part| &part.content_bytes),
+            self.sum(|part| &part.peers_gone),
             self.started.elapsed().as_secs_f64()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Instant;
+
+    use super::{PARTS, Statistics};
+
+    #[test]
+    fn what_many_threads_count_is_summed() {
+        let statistics = Statistics::new(Instant::now());
+        let count = || {
+            statistics.answered(200, 5);
+            statistics.answered(404, 1);
+            statistics.peer_gone();
+        };
+        thread::scope(|scope| {
+            for _ in 0..PARTS + 4 {
+                scope.spawn(count);
+            }
+        });
+        let said = statistics.to_string();
+        let expected = "answered 40 requests, 20 2xx, 20 4xx; 120 bytes of content; \
+                        20 clients gone early; ";
+        assert!(said.starts_with(expected), "{said}");
     }
 }

@@ -103,14 +103,16 @@ impl Address {
     /// # Errors
     /// When the system refuses.
     pub fn bind(&self, shape: Shape) -> io::Result<Bound> {
-        let listeners = match self {
-            Address::Tcp(address) => bind_tcp(*address, shape)?,
+        match self {
+            Address::Tcp(address) => Ok(Bound {
+                listeners: bind_tcp(*address, shape)?,
+                socket_file: SocketFile::default(),
+            }),
             #[cfg(unix)]
-            Address::Unix(path) => bind_unix(path, shape)?,
+            Address::Unix(path) => bind_unix(path, shape),
             #[cfg(not(unix))]
-            Address::Unix(_) => return Err(io::Error::from(io::ErrorKind::Unsupported)),
-        };
-        Ok(Bound { listeners })
+            Address::Unix(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        }
     }
 }
 
@@ -124,7 +126,12 @@ pub struct Shape {
     pub progress: Option<Duration>,
 }
 
-/// One listener, or several that the system spreads connections over (SO_REUSEPORT).
+/// Whether several sockets may share a port, and the system spreads connections over them: Linux's
+/// SO_REUSEPORT. That of the BSDs and macOS gives all to one of them; there, and where there is
+/// none, threads share one socket.
+const SPREADS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// One listener, or several: sockets of their own if `SPREADS`, else handles of the first.
 fn bind_tcp(address: SocketAddr, shape: Shape) -> io::Result<Vec<Listener>> {
     let (first, address) = match bind_one(address, shape) {
         // `:8080` on a machine without IPv6.
@@ -134,19 +141,23 @@ fn bind_tcp(address: SocketAddr, shape: Shape) -> io::Result<Vec<Listener>> {
         }
         bound => (bound?, address),
     };
-    let port = first.local_addr()?.port();
-    let mut listeners = vec![Listener::Tcp(first)];
+    let address = SocketAddr::new(address.ip(), first.local_addr()?.port());
+    let mut listeners = Vec::new();
     for _ in 1..shape.listeners {
-        let listener = bind_socket(SocketAddr::new(address.ip(), port), shape)?;
-        listeners.push(Listener::Tcp(listener));
+        listeners.push(Listener::Tcp(if SPREADS {
+            bind_socket(address, shape)?
+        } else {
+            first.try_clone()?
+        }));
     }
+    listeners.push(Listener::Tcp(first));
     Ok(listeners)
 }
 
 /// Binds the first listener. Sockets that share a port let any other process of the same user
 /// share it too, so whether it is free is asked before, by one that does not share.
 fn bind_one(address: SocketAddr, shape: Shape) -> io::Result<TcpListener> {
-    let shares = shape.listeners > 1;
+    let shares = SPREADS && shape.listeners > 1;
     if shares && address.port() != 0 {
         drop(bind_socket(
             address,
@@ -166,12 +177,16 @@ fn bind_socket(address: SocketAddr, shape: Shape) -> io::Result<TcpListener> {
         Some(Protocol::TCP),
     )?;
     if address.ip() == Ipv6Addr::UNSPECIFIED {
-        socket.set_only_v6(false)?;
+        // OpenBSD has no sockets for both: there `[::]` is IPv6 alone.
+        let both = socket.set_only_v6(false);
+        if cfg!(not(target_os = "openbsd")) {
+            both?;
+        }
     }
     // A server that was just stopped leaves connections that would block its port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
-    #[cfg(unix)]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     if shape.listeners > 1 {
         socket.set_reuse_port(true)?;
     }
@@ -188,15 +203,25 @@ fn bind_socket(address: SocketAddr, shape: Shape) -> io::Result<TcpListener> {
     Ok(TcpListener::from(socket))
 }
 
-/// EAFNOSUPPORT and EADDRNOTAVAIL, as Linux numbers them; std has a kind for the second alone.
+/// EAFNOSUPPORT or EADDRNOTAVAIL; std has a kind for the second alone, and systems number the
+/// first differently; Linux, as here, on all processors but two.
 fn lacks_ipv6(error: &io::Error) -> bool {
-    const ADDRESS_FAMILY_NOT_SUPPORTED: i32 = 97;
+    const ADDRESS_FAMILY_NOT_SUPPORTED: i32 =
+        if cfg!(any(target_os = "linux", target_os = "android")) {
+            97
+        } else if cfg!(any(target_os = "solaris", target_os = "illumos")) {
+            124
+        } else if cfg!(windows) {
+            10_047
+        } else {
+            47 // the BSDs and macOS
+        };
     error.raw_os_error() == Some(ADDRESS_FAMILY_NOT_SUPPORTED)
         || error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 #[cfg(unix)]
-fn bind_unix(path: &std::path::Path, shape: Shape) -> io::Result<Vec<Listener>> {
+fn bind_unix(path: &std::path::Path, shape: Shape) -> io::Result<Bound> {
     use std::os::unix::fs::FileTypeExt as _;
     use std::os::unix::net::UnixListener;
     // A socket that nobody answers on was left behind; one that somebody answers on is in use.
@@ -217,7 +242,10 @@ fn bind_unix(path: &std::path::Path, shape: Shape) -> io::Result<Vec<Listener>> 
         listeners.push(Listener::Unix(listener.try_clone()?));
     }
     listeners.push(Listener::Unix(listener));
-    Ok(listeners)
+    Ok(Bound {
+        listeners,
+        socket_file: SocketFile::of(path)?,
+    })
 }
 
 /// Connects to a Unix socket and leaves, without waiting for anybody to accept.
@@ -233,6 +261,41 @@ pub(crate) fn knock_unix(address: &std::os::unix::net::SocketAddr) -> io::Result
 #[derive(Debug)]
 pub struct Bound {
     pub(crate) listeners: Vec<Listener>,
+    /// What a Unix socket leaves behind in the file system.
+    pub(crate) socket_file: SocketFile,
+}
+
+/// The file of a Unix socket; none for TCP. Whoever closes the listener removes it first: once
+/// nobody listens, a successor may have put its own in its place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SocketFile(Option<(PathBuf, (u64, u64))>);
+
+impl SocketFile {
+    #[cfg(unix)]
+    fn of(path: &std::path::Path) -> io::Result<SocketFile> {
+        let identity = identity(path)?;
+        Ok(SocketFile(Some((path.to_owned(), identity))))
+    }
+
+    /// Removes the file, if it is still the listener's own. As long as the listener is open, no
+    /// other file can have its number.
+    pub(crate) fn remove(&self) {
+        #[cfg(unix)]
+        if let Some((path, own)) = &self.0
+            && identity(path).is_ok_and(|found| found == *own)
+        {
+            // What is left behind is replaced at the next start all the same.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// What tells a file from every other.
+#[cfg(unix)]
+fn identity(path: &std::path::Path) -> io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let data = path.symlink_metadata()?;
+    Ok((data.dev(), data.ino()))
 }
 
 /// A listener.

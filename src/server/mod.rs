@@ -28,6 +28,8 @@ use crate::response::{Connection, Response};
 
 #[cfg(not(any(feature = "native", feature = "tiny_http")))]
 compile_error!("chapbook needs an engine: build it with the feature `native` or `tiny_http`");
+#[cfg(all(not(unix), not(feature = "tiny_http")))]
+compile_error!("the engine `native` is for Unix: elsewhere build with the feature `tiny_http`");
 
 /// What owns the sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -127,9 +127,13 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
         }
     }
     thread::sleep(Duration::from_secs(context.options.drain_delay_seconds));
+    bound.socket_file.remove();
     stop(listener);
     if !shared.drain() {
         say(format_args!("not everything was answered in time"));
+    }
+    if is_unix(listener) {
+        std::mem::forget(shared.current());
     }
     context.shutdown.complete();
     Ok(())
@@ -218,10 +222,18 @@ fn restart(listener: &Listener, shared: &Arc<Shared>, context: &Arc<Context>) {
             .name("retired".to_owned())
             .spawn(keep);
     }
-    #[cfg(unix)]
-    if matches!(listener, Listener::Unix(_)) {
-        // Dropped, it would remove the socket's file.
+    if is_unix(listener) {
         std::mem::forget(old);
+    }
+}
+
+/// Whether it listens on a Unix socket. A server that is dropped removes what it finds under the
+/// name of that, so such servers are kept for ever.
+fn is_unix(listener: &Listener) -> bool {
+    match listener {
+        Listener::Tcp(_) => false,
+        #[cfg(unix)]
+        Listener::Unix(_) => true,
     }
 }
 

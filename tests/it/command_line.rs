@@ -188,6 +188,82 @@ fn unix_sockets_serve_and_stale_ones_are_replaced() {
     child.wait().unwrap();
 }
 
+/// A server that drains has given up its address: what is there now is another's.
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_may_be_taken_over_while_its_server_drains() {
+    for engine in crate::server::ENGINES.iter().copied() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("socket");
+        let listen = format!("unix:{}", path.display());
+        let arguments = ["--listen", &*listen, "--engine", engine.name()];
+        let lives = || ran(&["healthcheck", &listen]).status.code() == Some(0);
+        let first = Quiet::spawn(&arguments);
+        until("the first answers", lives);
+        // Answers that nobody takes keep it from ending.
+        let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let raw = b"GET /poetry/ HTTP/1.1\r\nHost: a\r\n\r\n".repeat(300);
+        stream.write_all(&raw).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        first.signal("TERM");
+        let refuses = || std::os::unix::net::UnixStream::connect(&path).is_err();
+        until("the first refuses", refuses);
+        let second = Quiet::spawn(&arguments);
+        until("the second answers", lives);
+        let _ = stream.read_to_end(&mut Vec::new());
+        first.end();
+        assert!(lives(), "{}: the first took it away", engine.name());
+        second.signal("TERM");
+        second.end();
+        assert!(!path.exists(), "{}: it is left behind", engine.name());
+    }
+}
+
+/// The executable, serving where it has no port; killed when dropped.
+#[cfg(unix)]
+struct Quiet(std::process::Child);
+
+#[cfg(unix)]
+impl Quiet {
+    fn spawn(arguments: &[&str]) -> Quiet {
+        let mut command = chapbook();
+        command.args(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Quiet(command.spawn().unwrap())
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        let done = Command::new("kill")
+            .args([&format!("-{name}"), &*pid])
+            .status()
+            .unwrap();
+        assert!(done.success());
+    }
+
+    fn end(mut self) {
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(unix)]
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn the_access_log_is_complete_at_the_end_and_statistics_are_one_line() {
     let server = Running::start(&[]);

@@ -266,6 +266,27 @@ fn who_does_not_take_an_answer_loses_the_connection() {
     assert!(bytes.len() < sites::LARGE_BYTES);
 }
 
+/// Slow by a link, not by buffers: a tenth of the time for ten times the 40 KB/s of a bad one.
+#[test]
+fn progress_is_that_of_the_client_and_not_of_the_systems_buffer() {
+    let server = with_limits(|limits| limits.write_seconds = 1);
+    let mut stream = server.connect();
+    socket2::SockRef::from(&stream)
+        .set_recv_buffer_size(64 << 10)
+        .unwrap();
+    stream
+        .write_all(b"GET /large.png HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    let started = Instant::now();
+    let mut chunk = [0; 20_000];
+    while started.elapsed() < Duration::from_secs(5) {
+        stream.read_exact(&mut chunk).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        let held = server.context.connections();
+        assert_eq!(held, 1, "ended after {:?}", started.elapsed());
+    }
+}
+
 #[test]
 fn a_slow_but_steady_reader_gets_all() {
     let server = with_limits(|limits| limits.write_seconds = 1);
@@ -282,6 +303,41 @@ fn a_slow_but_steady_reader_gets_all() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(Answer::parse(&bytes, "GET").content == sites::large());
+}
+
+/// Every turn of one connection has its bounds, whatever its client does.
+#[test]
+fn a_client_that_never_pauses_leaves_room_for_others() {
+    let context = Context::new(Origin::new(sites::files()), AccessLog::off());
+    let server = TestServer::on(Engine::Native, context, "127.0.0.1:0", 1);
+    let greedy = server.connect();
+    let mut reader = greedy.try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        let mut greedy = greedy;
+        let raw = b"HEAD / HTTP/1.1\r\nHost:\r\n\r\n".repeat(9_999);
+        greedy.write_all(&raw).unwrap();
+        let last = b"HEAD / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n";
+        greedy.write_all(last).unwrap();
+    });
+    let reader = std::thread::spawn(move || read_to_end(&mut reader).len());
+    let mut other = server.connect();
+    let mut between = 0;
+    while !reader.is_finished() {
+        other
+            .write_all(b"HEAD / HTTP/1.1\r\nHost:\r\n\r\n")
+            .unwrap();
+        let mut head = Vec::new();
+        let mut chunk = [0; 4096];
+        while !head.ends_with(b"\r\n\r\n") {
+            let read = other.read(&mut chunk).unwrap();
+            head.extend_from_slice(&chunk[..read]);
+        }
+        between += 1;
+    }
+    writer.join().unwrap();
+    assert!(reader.join().unwrap() > 1_000_000);
+    // Some 150 turns.
+    assert!(between > 30, "{between} answers between 10,000");
 }
 
 #[test]

@@ -34,8 +34,18 @@ impl TestServer {
 
     /// With a context of its own, on two threads.
     pub(crate) fn with(engine: Engine, context: Context) -> TestServer {
-        let loopback: Address = "127.0.0.1:0".parse().unwrap();
-        let bound = loopback.bind(engine.shape(2)).unwrap();
+        TestServer::on(engine, context, "127.0.0.1:0", 2)
+    }
+
+    /// With a context of its own, on an address and so many threads.
+    pub(crate) fn on(
+        engine: Engine,
+        context: Context,
+        address: &str,
+        threads: usize,
+    ) -> TestServer {
+        let address: Address = address.parse().unwrap();
+        let bound = address.bind(engine.shape(threads)).unwrap();
         let Address::Tcp(address) = bound.address().unwrap() else {
             panic!("not TCP")
         };

@@ -61,6 +61,50 @@ fn an_idle_server_ends_at_once() {
     }
 }
 
+/// Its request is on its way when the shutdown begins.
+#[test]
+#[cfg(all(unix, feature = "native"))]
+fn a_new_connection_may_still_say_what_it_wants() {
+    use chapbook::server::Engine;
+    let mut server = TestServer::start(Engine::Native, sites::files());
+    let mut stream = server.connect();
+    let deadline = Instant::now() + PATIENCE;
+    while server.context.connections() == 0 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    server.context.begin_shutdown();
+    std::thread::sleep(Duration::from_millis(200));
+    stream
+        .write_all(b"GET /eleven.txt HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    assert_eq!(Answer::parse(&bytes, "GET").text(), "0123456789a");
+    drop(stream);
+    server.stop();
+}
+
+/// With the process its container may go, and what the system has not sent with that.
+#[test]
+#[cfg(all(unix, feature = "native"))]
+fn the_server_outlives_its_answers() {
+    use chapbook::server::Engine;
+    let mut server = TestServer::start(Engine::Native, sites::files());
+    let mut stream = server.connect();
+    let raw = b"GET /eleven.txt HTTP/1.1\r\nHost: a\r\n\r\n";
+    stream.write_all(raw).unwrap();
+    stream.read_exact(&mut [0; 100]).unwrap(); // and takes the rest later
+    server.context.begin_shutdown();
+    let stopping = std::thread::spawn(move || server.stop());
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!stopping.is_finished(), "it did not wait");
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    drop(stream);
+    let closed = Instant::now();
+    stopping.join().unwrap();
+    assert!(closed.elapsed() < Duration::from_secs(1));
+}
+
 #[test]
 fn a_server_that_ends_says_close() {
     for engine in ENGINES.iter().copied() {

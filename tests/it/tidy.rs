@@ -348,6 +348,8 @@ fn every_limit_names_its_unit_and_its_reason() {
             "PARTS",
             "WORKERS",
             "CONNECTIONS",
+            "DESCRIPTORS",
+            "EVENTS",
             "REQUESTS",
         ];
         assert!(

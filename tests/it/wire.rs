@@ -48,6 +48,43 @@ fn read_one(stream: &mut TcpStream, method: &str) -> Answer {
     Answer::parse(&bytes, method)
 }
 
+/// On a listener for both families, a client that came by IPv4 has an address of IPv6.
+#[test]
+fn the_log_knows_clients_by_their_own_addresses() {
+    #[derive(Clone, Default)]
+    struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    for engine in ENGINES.iter().copied() {
+        let lines = Lines::default();
+        let log = chapbook::log::AccessLog::to(Box::new(lines.clone())).unwrap();
+        let origin = chapbook::origin::Origin::new(sites::files());
+        let context = chapbook::server::Context::new(origin, log);
+        let server = TestServer::on(engine, context, "[::ffff:127.0.0.1]:0", 1);
+        let raw = b"GET /eleven.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], server.address.port()));
+        let mut stream = crate::server::connect(address);
+        stream.write_all(raw).unwrap();
+        read_all(&mut stream);
+        let deadline = std::time::Instant::now() + crate::server::PATIENCE;
+        let mut line = String::new();
+        while line.is_empty() && std::time::Instant::now() < deadline {
+            server.context.access_log.flush();
+            line = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        }
+        assert!(
+            line.contains("Z 127.0.0.1 GET /eleven.txt 200 11 "),
+            "{line}"
+        );
+    }
+}
+
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     on_every_engine(|server| {

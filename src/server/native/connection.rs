@@ -1,12 +1,16 @@
 //! One connection of the native engine: its socket, its conversation, and what is under way.
 
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use super::site_file::SiteFile;
 use super::stream::{Progress, Stream};
+use super::timers::Wait;
 use crate::http::date::{imf_fixdate, write_imf_fixdate};
-use crate::limits::LINGER_BYTES_MAX;
+use crate::limits::{
+    HELD_BYTES_MAX, INPUT_BYTES, LINGER_BYTES_MAX, TURN_READ_BYTES_MAX, TURN_REQUESTS_MAX,
+    TURN_SENT_BYTES_MAX,
+};
 use crate::log::Line;
 use crate::response::Connection as Field;
 use crate::server::Context;
@@ -25,12 +29,9 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Reads as much at once as a system call is worth.
-    const INPUT_BYTES: usize = 64 << 10;
-
     pub(super) fn new() -> Scratch {
         Scratch {
-            input: vec![0; Self::INPUT_BYTES],
+            input: vec![0; INPUT_BYTES],
             head: Vec::with_capacity(2048),
             now: 0,
             date: imf_fixdate(0),
@@ -48,27 +49,46 @@ impl Scratch {
     }
 }
 
-/// What the connection waits for after its turn.
+/// What a connection waits for when it can do no more, or may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
-    /// The rest of a request.
-    Request,
-    /// Another request.
-    Idle,
-    /// The client to take more of an answer.
-    Blocked,
-    /// Its next turn.
-    Yielded,
-    /// The client to close.
-    Linger,
+    /// Its client.
+    Waits(Wait),
+    /// Its next turn: it could do more, but others want theirs.
+    Yields,
     /// Nothing: it is over.
     Over,
 }
 
-impl After {
-    /// Whether there may be more to do at once.
-    fn goes_on(self) -> bool {
-        matches!(self, After::Request | After::Idle)
+/// How a step of a turn ends: with the next one, or the turn with it.
+type Step = ControlFlow<After>;
+
+/// What a connection is given for a turn.
+pub(super) struct Means<'a> {
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) context: &'a Context,
+    pub(super) terms: Terms,
+    pub(super) budget: Budget,
+}
+
+/// What a connection may still do in its turn. However fast its client is, others wait no longer
+/// than this takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    read_bytes: u64,
+    sent_bytes: u64,
+    requests: u32,
+}
+
+impl Budget {
+    pub(super) const TURN: Budget = Budget {
+        read_bytes: TURN_READ_BYTES_MAX,
+        sent_bytes: TURN_SENT_BYTES_MAX,
+        requests: TURN_REQUESTS_MAX,
+    };
+
+    fn is_spent(&self) -> bool {
+        self.read_bytes == 0 || self.sent_bytes == 0 || self.requests == 0
     }
 }
 
@@ -90,6 +110,10 @@ pub(super) struct Connection {
     lingering: Option<u64>,
     /// What of the answer under way was sent when the timer last looked.
     seen: u64,
+    /// The system was told to hold little that it has not sent.
+    holds_little: bool,
+    /// It has yielded, and its next turn comes by itself.
+    queued: bool,
 }
 
 /// An answer under way.
@@ -115,6 +139,8 @@ impl Connection {
             output: None,
             lingering: None,
             seen: 0,
+            holds_little: false,
+            queued: false,
         }
     }
 
@@ -146,134 +172,137 @@ impl Connection {
         self.conversation.answered()
     }
 
+    /// Notes that its next turn comes by itself; whether that was so before.
+    pub(super) fn queue(&mut self) -> bool {
+        std::mem::replace(&mut self.queued, true)
+    }
+
+    /// Whether its next turn comes by itself.
+    pub(super) fn is_queued(&self) -> bool {
+        self.queued
+    }
+
+    /// What its client is waited for, if it is.
+    pub(super) fn waits(&self) -> Wait {
+        if self.output.is_some() {
+            Wait::Write
+        } else if self.lingering.is_some() {
+            Wait::Linger
+        } else if self.has_begun() {
+            Wait::Request
+        } else {
+            Wait::Idle
+        }
+    }
+
     fn has_begun(&self) -> bool {
         !self.input.is_empty() || self.conversation.is_in_content()
     }
 
-    /// Does all that can be done without waiting.
-    pub(super) fn turn(
-        &mut self,
-        scratch: &mut Scratch,
-        context: &Context,
-        terms: &Terms,
-        file: Option<&SiteFile>,
-    ) -> After {
+    /// Does all that can be done without waiting, as far as the budget goes.
+    pub(super) fn turn(&mut self, means: &mut Means<'_>) -> After {
+        self.queued = false;
         loop {
-            if self.output.is_some() {
-                let after = self.continue_output(context, file);
-                if !after.goes_on() {
-                    return self.linger_if(after, scratch);
-                }
-            }
-            if self.lingering.is_some() {
-                return self.linger(scratch);
-            }
-            if !self.hungry {
-                let mut input = std::mem::take(&mut self.input);
-                let (taken, after) = self.converse(&input, scratch, context, terms, file);
-                input.drain(..taken.min(input.len()));
-                self.input = input;
-                if !after.goes_on() {
-                    return self.linger_if(after, scratch);
-                }
-            }
-            if !self.readable {
-                return if self.has_begun() {
-                    After::Request
-                } else {
-                    After::Idle
-                };
-            }
-            match self.read(scratch) {
-                Some(0) => return After::Over,
-                None => {}
-                Some(read) => {
-                    let after = self.hear(read, scratch, context, terms, file);
-                    if !after.goes_on() {
-                        return self.linger_if(after, scratch);
-                    }
-                }
+            if let ControlFlow::Break(after) = self.step(means) {
+                return after;
             }
         }
     }
 
-    /// Reads into the scratch input: how much, 0 at the end, none if there is nothing now.
-    fn read(&mut self, scratch: &mut Scratch) -> Option<usize> {
-        match self.stream.read(&mut scratch.input) {
-            Ok(0) => Some(0),
-            Ok(read) => {
+    fn step(&mut self, means: &mut Means<'_>) -> Step {
+        if means.budget.is_spent() {
+            ControlFlow::Break(After::Yields)
+        } else if self.output.is_some() {
+            self.continue_output(means)
+        } else if self.lingering.is_some() {
+            self.drop_input(means)
+        } else if !self.hungry {
+            self.take_up_input(means)
+        } else if self.readable {
+            self.hear(means)
+        } else {
+            ControlFlow::Break(After::Waits(self.waits()))
+        }
+    }
+
+    /// Reads into the scratch input: how much, none if there is nothing now.
+    fn read(&mut self, means: &mut Means<'_>) -> ControlFlow<After, Option<usize>> {
+        let input = &mut means.scratch.input;
+        match self.stream.read(input) {
+            Ok(read @ 1..) => {
                 // epoll(7): fewer bytes than asked for means that there are no more. The end of
                 // them, though, was told with the bytes, and is not told again.
-                self.readable = read == scratch.input.len() || self.ended;
-                Some(read)
+                self.readable = read == input.len() || self.ended;
+                let left = &mut means.budget.read_bytes;
+                *left = left.saturating_sub(read as u64);
+                ControlFlow::Continue(Some(read))
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 self.readable = false;
-                None
+                ControlFlow::Continue(None)
             }
-            Err(_) => Some(0),
+            Ok(_) | Err(_) => ControlFlow::Break(After::Over),
         }
     }
 
-    /// Takes the `read` bytes in the scratch input.
-    fn hear(
-        &mut self,
-        read: usize,
-        scratch: &mut Scratch,
-        context: &Context,
-        terms: &Terms,
-        file: Option<&SiteFile>,
-    ) -> After {
-        let fresh = std::mem::take(&mut scratch.input);
+    /// Reads, and takes what came.
+    fn hear(&mut self, means: &mut Means<'_>) -> Step {
+        let Some(read) = self.read(means)? else {
+            return ControlFlow::Continue(());
+        };
+        let fresh = std::mem::take(&mut means.scratch.input);
         let heard = fresh.get(..read).unwrap_or_default();
-        let after = if self.input.is_empty() {
-            let (taken, after) = self.converse(heard, scratch, context, terms, file);
+        let step = if self.input.is_empty() {
+            let (taken, step) = self.converse(heard, means);
             self.input
                 .extend_from_slice(heard.get(taken..).unwrap_or_default());
-            after
+            step
         } else {
-            let mut input = std::mem::take(&mut self.input);
-            input.extend_from_slice(heard);
-            let (taken, after) = self.converse(&input, scratch, context, terms, file);
-            input.drain(..taken.min(input.len()));
-            self.input = input;
-            after
+            self.input.extend_from_slice(heard);
+            self.take_up_input(means)
         };
-        if self.input.is_empty() {
-            self.input = Vec::new(); // an idle connection keeps no buffer
+        means.scratch.input = fresh;
+        step
+    }
+
+    /// Takes what was kept of earlier input, and keeps what is left of that.
+    fn take_up_input(&mut self, means: &mut Means<'_>) -> Step {
+        let mut input = std::mem::take(&mut self.input);
+        let (taken, step) = self.converse(&input, means);
+        // An idle connection keeps no buffer.
+        if taken < input.len() {
+            input.drain(..taken);
+            self.input = input;
         }
-        scratch.input = fresh;
-        after
+        step
     }
 
     /// Lets the conversation take what it can of `input`, and sends its answers: how much it took.
-    fn converse(
-        &mut self,
-        input: &[u8],
-        scratch: &mut Scratch,
-        context: &Context,
-        terms: &Terms,
-        file: Option<&SiteFile>,
-    ) -> (usize, After) {
+    fn converse(&mut self, input: &[u8], means: &mut Means<'_>) -> (usize, Step) {
+        let context = means.context;
         let mut taken = 0;
         loop {
             let rest = input.get(taken..).unwrap_or_default();
             #[cfg(test)]
             super::tests::panic_if_asked("turn", rest);
-            let started = context.access_log.is_on().then(Instant::now);
-            let (used, turn) = self.conversation.next(rest, &context.origin, terms);
+            let is_timed = context.access_log.is_on() && !rest.is_empty();
+            let started = is_timed.then(Instant::now);
+            let (used, turn) = self.conversation.next(rest, &context.origin, &means.terms);
             taken += used;
             match turn {
-                Turn::More { begun } => {
+                Turn::More { .. } => {
                     self.hungry = true;
-                    return (taken, if begun { After::Request } else { After::Idle });
+                    return (taken, ControlFlow::Continue(()));
                 }
-                Turn::Over => return (input.len(), After::Over),
+                Turn::Over => return (input.len(), ControlFlow::Break(After::Over)),
                 Turn::Answer(answer) => {
                     self.hungry = false;
-                    let after = self.send(answer, rest, started, scratch, context, file);
-                    if !after.goes_on() {
-                        return (taken, after);
+                    let left = &mut means.budget.requests;
+                    *left = left.saturating_sub(1);
+                    let step = self.send(answer, rest, started, means);
+                    let goes_on = self.lingering.is_none() && !means.budget.is_spent();
+                    if step.is_break() || !goes_on {
+                        return (taken, step);
                     }
                 }
             }
@@ -286,22 +315,25 @@ impl Connection {
         mut answer: Answer<'static>,
         said: &[u8],
         started: Option<Instant>,
-        scratch: &mut Scratch,
-        context: &Context,
-        file: Option<&SiteFile>,
-    ) -> After {
+        means: &mut Means<'_>,
+    ) -> Step {
         let Scratch {
             head,
             date,
             now: time,
             ..
-        } = scratch;
+        } = &mut *means.scratch;
         head.clear();
         answer.response.write_head(head, date, answer.connection);
         let mut sent = 0;
         let content = &answer.response.content;
-        let progress = self.stream.send(head, content, &mut sent, file);
-        if let Some(waits) = waits(&progress) {
+        if content.len() > HELD_BYTES_MAX {
+            self.hold_little();
+        }
+        let file = means.context.site_file.as_ref();
+        let left = &mut means.budget.sent_bytes;
+        let progress = self.stream.send(head, content, &mut sent, file, left);
+        if let Some(after) = self.unfinished(&progress) {
             answer.keep(said);
             self.seen = sent;
             let (head, time) = (head.clone(), *time);
@@ -312,24 +344,24 @@ impl Connection {
                 time,
                 started,
             }));
-            return waits;
+            return ControlFlow::Break(after);
         }
         let bytes = sent.saturating_sub(head.len() as u64);
-        self.log(context, &answer, said, bytes, *time, started);
-        self.after_answer(progress.is_ok(), &answer, context)
+        self.log(means.context, &answer, said, bytes, *time, started);
+        self.after_answer(progress.is_ok(), &answer, means)
     }
 
-    fn continue_output(&mut self, context: &Context, file: Option<&SiteFile>) -> After {
+    fn continue_output(&mut self, means: &mut Means<'_>) -> Step {
         let Some(mut output) = self.output.take() else {
-            return After::Idle;
+            return ControlFlow::Continue(());
         };
         let content = &output.answer.response.content;
-        let progress = self
-            .stream
-            .send(&output.head, content, &mut output.sent, file);
-        if let Some(waits) = waits(&progress) {
+        let file = means.context.site_file.as_ref();
+        let (sent, left) = (&mut output.sent, &mut means.budget.sent_bytes);
+        let progress = self.stream.send(&output.head, content, sent, file, left);
+        if let Some(after) = self.unfinished(&progress) {
             self.output = Some(output);
-            return waits;
+            return ControlFlow::Break(after);
         }
         let Output {
             head,
@@ -339,60 +371,80 @@ impl Connection {
             started,
         } = *output;
         let bytes = sent.saturating_sub(head.len() as u64);
-        self.log(context, &answer, b"", bytes, time, started);
-        self.after_answer(progress.is_ok(), &answer, context)
+        self.log(means.context, &answer, b"", bytes, time, started);
+        self.after_answer(progress.is_ok(), &answer, means)
+    }
+
+    /// How the turn ends, if an answer is not all sent.
+    fn unfinished(&mut self, progress: &std::io::Result<Progress>) -> Option<After> {
+        match progress {
+            Ok(Progress::Blocked) => {
+                self.hold_little();
+                Some(After::Waits(Wait::Write))
+            }
+            Ok(Progress::Spent) => Some(After::Yields),
+            Ok(Progress::Done) | Err(_) => None,
+        }
+    }
+
+    /// A call, once, and only for a client that is slow or has asked for much.
+    fn hold_little(&mut self) {
+        if !std::mem::replace(&mut self.holds_little, true) {
+            self.stream.hold_little();
+        }
     }
 
     /// What is next after an answer that is sent, or that its client did not wait for.
-    fn after_answer(&mut self, sent: bool, answer: &Answer<'_>, context: &Context) -> After {
+    fn after_answer(&mut self, sent: bool, answer: &Answer<'_>, means: &Means<'_>) -> Step {
         if !sent {
-            context.statistics.peer_gone();
-            return After::Over;
+            means.context.statistics.peer_gone();
+            return ControlFlow::Break(After::Over);
         }
         match answer.connection {
-            Field::KeepAlive | Field::Persistent => After::Idle,
+            Field::KeepAlive | Field::Persistent => ControlFlow::Continue(()),
             // What is unread when a socket is closed makes the system reset the connection.
-            Field::Close if answer.lingers || self.readable => {
-                if self.stream.stop_writing().is_err() {
-                    return After::Over;
-                }
-                self.lingering = Some(0);
-                After::Linger
+            // So may the end of the process, if an answer is not all on its way by then.
+            Field::Close if answer.lingers || self.readable || means.terms.draining => {
+                self.begin_to_linger()
             }
-            Field::Close => After::Over,
+            Field::Close => ControlFlow::Break(After::Over),
         }
     }
 
-    /// What is here already is not told again: an ending that lingers begins with it.
-    fn linger_if(&mut self, after: After, scratch: &mut Scratch) -> After {
-        if after == After::Linger {
-            self.linger(scratch)
-        } else {
-            after
+    /// Ends the connection, though its client was not told before.
+    pub(super) fn part(&mut self, means: &mut Means<'_>) -> After {
+        match self.begin_to_linger() {
+            ControlFlow::Break(after) => after,
+            ControlFlow::Continue(()) => self.turn(means),
         }
+    }
+
+    /// Says that nothing more is sent, and waits for the client to say the same.
+    fn begin_to_linger(&mut self) -> Step {
+        if self.stream.stop_writing().is_err() {
+            return ControlFlow::Break(After::Over);
+        }
+        self.lingering = Some(0);
+        ControlFlow::Continue(())
     }
 
     /// Reads and drops what the client still sends.
-    fn linger(&mut self, scratch: &mut Scratch) -> After {
+    fn drop_input(&mut self, means: &mut Means<'_>) -> Step {
         self.input = Vec::new();
-        while self.readable {
-            match self.read(scratch) {
-                Some(0) => return After::Over,
-                None => {}
-                Some(read) => {
-                    let dropped = self.lingering.unwrap_or(0).saturating_add(read as u64);
-                    self.lingering = Some(dropped);
-                    if dropped > LINGER_BYTES_MAX {
-                        return After::Over;
-                    }
-                }
-            }
+        if !self.readable {
+            return ControlFlow::Break(After::Waits(Wait::Linger));
         }
-        After::Linger
+        let read = self.read(means)?.unwrap_or(0);
+        let dropped = self.lingering.unwrap_or(0).saturating_add(read as u64);
+        self.lingering = Some(dropped);
+        if dropped > LINGER_BYTES_MAX {
+            return ControlFlow::Break(After::Over);
+        }
+        ControlFlow::Continue(())
     }
 
     /// The request did not come in time.
-    pub(super) fn time_out(&mut self, scratch: &mut Scratch, context: &Context) -> After {
+    pub(super) fn time_out(&mut self, means: &mut Means<'_>) -> After {
         if !self.has_begun() || self.output.is_some() {
             return After::Over;
         }
@@ -400,7 +452,10 @@ impl Connection {
         super::tests::panic_if_asked("time-out", &self.input);
         let answer = self.conversation.timed_out(&self.input);
         self.input = Vec::new();
-        self.send(answer, b"", None, scratch, context, None)
+        match self.send(answer, b"", None, means) {
+            ControlFlow::Break(after) => after,
+            ControlFlow::Continue(()) => self.turn(means),
+        }
     }
 
     /// Counts and logs an answer; `said` is the input in which the request was, unless its words
@@ -433,11 +488,156 @@ impl Connection {
     }
 }
 
-/// What a connection waits for, if its answer is not all sent.
-fn waits(progress: &std::io::Result<Progress>) -> Option<After> {
-    match progress {
-        Ok(Progress::Blocked) => Some(After::Blocked),
-        Ok(Progress::Yielded) => Some(After::Yielded),
-        Ok(Progress::Done) | Err(_) => None,
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    use super::{After, Budget, Connection, Means, Scratch};
+    use crate::limits::{RequestLimits, TURN_REQUESTS_MAX};
+    use crate::log::AccessLog;
+    use crate::origin::Origin;
+    use crate::server::Context;
+    use crate::server::conversation::Terms;
+    use crate::server::native::stream::Stream;
+    use crate::server::native::timers::Wait;
+
+    const ASK: &[u8] = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    /// A connection without a loop, and its client.
+    struct Bench {
+        connection: Connection,
+        client: UnixStream,
+        scratch: Scratch,
+        context: Context,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let (server, client) = UnixStream::pair().unwrap();
+            server.set_nonblocking(true).unwrap();
+            client.set_nonblocking(true).unwrap();
+            let stream = Stream::Unix(mio::net::UnixStream::from_std(server));
+            let origin = Origin::new(crate::embedded::site().unwrap());
+            Bench {
+                connection: Connection::new(stream, None),
+                client,
+                scratch: Scratch::new(),
+                context: Context::new(origin, AccessLog::off()),
+            }
+        }
+
+        fn says(&mut self, raw: &[u8]) {
+            self.client.write_all(raw).unwrap();
+            self.connection.set_readable(false);
+        }
+
+        /// A turn, and how many bytes the client got.
+        fn turn(&mut self, budget: Budget) -> (After, usize) {
+            let after = self.connection.turn(&mut Means {
+                scratch: &mut self.scratch,
+                context: &self.context,
+                terms: Terms {
+                    limits: RequestLimits::default(),
+                    requests_max: u32::MAX,
+                    draining: false,
+                    now: 1_795_305_600,
+                },
+                budget,
+            });
+            let mut bytes = Vec::new();
+            let _ = self.client.read_to_end(&mut bytes);
+            (after, bytes.len())
+        }
+    }
+
+    #[test]
+    fn a_turn_answers_so_many_requests_and_no_more() {
+        let mut bench = Bench::new();
+        bench.says(&ASK.repeat(1000));
+        let mut turns = 0;
+        loop {
+            turns += 1;
+            let (after, _) = bench.turn(Budget::TURN);
+            let answered = bench.connection.answered();
+            assert_eq!(answered, 1000.min(turns * TURN_REQUESTS_MAX));
+            match after {
+                After::Yields => assert!(answered <= 1000),
+                After::Waits(wait) => {
+                    assert_eq!((wait, answered), (Wait::Idle, 1000));
+                    break;
+                }
+                After::Over => panic!("it ended"),
+            }
+        }
+        assert_eq!(bench.connection.input.capacity(), 0, "it keeps a buffer");
+    }
+
+    #[test]
+    fn a_turn_sends_so_many_bytes_and_no_more() {
+        for range in ["", "Range: bytes=0-999\r\n", "Range: bytes=0-9,500-999\r\n"] {
+            let mut bench = Bench::new();
+            bench.says(format!("GET / HTTP/1.1\r\nHost: a\r\n{range}\r\n").as_bytes());
+            let budget = Budget {
+                sent_bytes: 700,
+                ..Budget::TURN
+            };
+            assert_eq!(bench.turn(budget), (After::Yields, 700), "{range}");
+            let (after, more) = bench.turn(Budget::TURN);
+            assert_eq!(after, After::Waits(Wait::Idle), "{range}");
+            assert!(more > 300, "{more} bytes, {range}");
+        }
+    }
+
+    #[test]
+    fn a_turn_reads_so_many_bytes_and_no_more() {
+        let mut bench = Bench::new();
+        bench.says(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n");
+        bench.says(&[b'x'; 10_000]);
+        let budget = Budget {
+            read_bytes: 1,
+            ..Budget::TURN
+        };
+        // A buffer of the thread at once.
+        assert_eq!(bench.turn(budget), (After::Yields, 0));
+        assert_eq!(bench.connection.waits(), Wait::Request);
+        let (after, _) = bench.turn(Budget::TURN);
+        assert_eq!(after, After::Waits(Wait::Request));
+        bench.says(&[b'x'; 10_000]);
+        let (after, answer) = bench.turn(Budget::TURN);
+        assert_eq!(after, After::Waits(Wait::Idle));
+        assert!(answer > 0);
+    }
+
+    #[test]
+    fn after_waiting_for_its_client_an_idle_connection_keeps_no_buffer() {
+        let mut bench = Bench::new();
+        bench.says(&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000));
+        let budget = Budget {
+            sent_bytes: u64::MAX,
+            requests: u32::MAX,
+            ..Budget::TURN
+        };
+        let (after, _) = bench.turn(budget);
+        assert_eq!(after, After::Waits(Wait::Write));
+        assert!(!bench.connection.input.is_empty());
+        while bench.turn(budget).0 != After::Waits(Wait::Idle) {}
+        assert_eq!(bench.connection.answered(), 1000);
+        assert_eq!(bench.connection.input.capacity(), 0, "it keeps a buffer");
+    }
+
+    #[test]
+    fn what_comes_behind_an_answer_that_ends_the_connection_is_read_at_once() {
+        let mut bench = Bench::new();
+        bench.says(b"no request\r\n\r\n");
+        bench.says(&[b'x'; 100_000]);
+        let (after, answer) = bench.turn(Budget::TURN);
+        assert_eq!(after, After::Waits(Wait::Linger));
+        assert!(answer > 0);
+        // A connection that closes with something unread resets, and its client loses the answer.
+        assert!(
+            !bench.connection.readable,
+            "there is more, and nobody will tell"
+        );
     }
 }

@@ -13,7 +13,8 @@
 //!    503 would only make clients ask again.
 //! 4. A panic in a connection, which should not be, costs that connection; it is said and counted.
 //! 5. At the end, what was begun is finished: listeners close, idle connections close, answers
-//!    complete, and a deadline ends the rest.
+//!    complete and are waited for until their clients have closed, a first request may still come
+//!    for a moment, and a deadline ends the rest.
 
 mod connection;
 pub(super) mod site_file;
@@ -22,6 +23,7 @@ mod stream;
 mod tests;
 mod timers;
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -33,13 +35,14 @@ use mio::event::{Event, Source as _};
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
-use self::connection::{After, Connection, Scratch};
+use self::connection::{After, Budget, Connection, Means, Scratch};
 use self::stream::Stream;
 use self::timers::{Timers, Wait};
+use super::address::SocketFile;
 use super::conversation::Terms;
 use super::{Bound, Context, Listener};
 use crate::limits::{
-    ACCEPT_PAUSE_MILLISECONDS, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX,
+    ACCEPT_PAUSE_MILLISECONDS, DESCRIPTORS_MIN, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX,
     REQUEST_GRACE_MILLISECONDS, WRITE_PROGRESS_BYTES_MIN,
 };
 use crate::log::say;
@@ -55,7 +58,8 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
     let mut threads = Vec::new();
     let listeners = bound.listeners.len();
     for (number, listener) in (0..).zip(bound.listeners) {
-        let mut serving = Loop::new(listener, listeners, context.clone())?;
+        let file = bound.socket_file.clone();
+        let mut serving = Loop::new(listener, file, listeners, context.clone())?;
         let name = format!("loop-{number}");
         threads.push(
             thread::Builder::new()
@@ -76,14 +80,14 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    // What is refused stays as it was, and accepting pauses earlier.
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            ..limit
-        },
-    );
+    let raise = |current| setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+    if raise(limit.maximum).is_err() {
+        // macOS refuses what is above its OPEN_MAX, "no limit" too. What is refused stays as it
+        // was, and accepting pauses earlier.
+        let at_least = limit.current.unwrap_or(0);
+        let most = limit.maximum.unwrap_or(u64::MAX).min(DESCRIPTORS_MIN);
+        let _ = raise(Some(most.max(at_least)));
+    }
 }
 
 /// A listener that never blocks.
@@ -117,7 +121,9 @@ impl Accepting {
         match self {
             Accepting::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
-                Ok(Connection::new(Stream::Tcp(stream), Some(peer.ip())))
+                // A client that came by IPv4 to a listener for both is known by its own address.
+                let peer = peer.ip().to_canonical();
+                Ok(Connection::new(Stream::Tcp(stream), Some(peer)))
             }
             Accepting::Unix(listener) => {
                 let (stream, _) = listener.accept()?;
@@ -132,13 +138,14 @@ struct Loop {
     context: Arc<Context>,
     poll: Poll,
     listener: Option<Accepting>,
+    socket_file: SocketFile,
     connections: Slab<Connection>,
     /// This thread's share of the bound.
     connections_max: usize,
     timers: Timers,
     scratch: Scratch,
     /// Connections that gave way to others and want their turn.
-    yielded: Vec<usize>,
+    yielded: VecDeque<usize>,
     /// When to accept again after the system had no descriptor left, in milliseconds.
     accept_again: Option<u64>,
     /// Connections may be waiting to be accepted.
@@ -147,12 +154,24 @@ struct Loop {
     /// The time since then in milliseconds, as of the last events: what happens in one turn of
     /// the loop happens at one time.
     time: u64,
-    /// When the listener closes, and when all ends, in milliseconds; once the shutdown has begun.
-    drain: Option<(u64, u64)>,
+    /// How it ends, once the shutdown has begun.
+    drain: Option<Drain>,
+}
+
+/// When the listener closes, and when all ends, in milliseconds.
+#[derive(Clone, Copy)]
+struct Drain {
+    closes: u64,
+    ends: u64,
 }
 
 impl Loop {
-    fn new(listener: Listener, threads: usize, context: Arc<Context>) -> io::Result<Loop> {
+    fn new(
+        listener: Listener,
+        socket_file: SocketFile,
+        threads: usize,
+        context: Arc<Context>,
+    ) -> io::Result<Loop> {
         let poll = Poll::new()?;
         let mut listener = Accepting::new(listener)?;
         listener.register(&poll)?;
@@ -167,16 +186,18 @@ impl Loop {
             limits.idle_seconds * 1000,
             limits.write_seconds * 1000,
             LINGER_MILLISECONDS_MAX,
+            REQUEST_GRACE_MILLISECONDS,
         ];
         Ok(Loop {
             context,
             poll,
             listener: Some(listener),
+            socket_file,
             connections: Slab::new(),
             connections_max: limits.connections.div_ceil(threads.max(1)),
             timers: Timers::new(patience),
             scratch: Scratch::new(),
-            yielded: Vec::new(),
+            yielded: VecDeque::new(),
             accept_again: None,
             acceptable: false,
             started: Instant::now(),
@@ -200,8 +221,10 @@ impl Loop {
             }
             self.tick();
             self.scratch.tick((self.context.clock)());
-            for key in std::mem::take(&mut self.yielded) {
-                self.turn(key);
+            for _ in 0..self.yielded.len() {
+                if let Some(key) = self.yielded.pop_front() {
+                    self.turn(key);
+                }
             }
             for event in &events {
                 self.handle(event);
@@ -223,9 +246,10 @@ impl Loop {
             return Some(Duration::ZERO);
         }
         let now = self.time;
-        let (close, end) = self.drain.unzip();
-        let close = close.filter(|_| self.listener.is_some());
-        let fixed = [self.accept_again, close, end].into_iter().flatten();
+        let closes = self.drain.map(|drain| drain.closes);
+        let closes = closes.filter(|_| self.listener.is_some());
+        let ends = self.drain.map(|drain| drain.ends);
+        let fixed = [self.accept_again, closes, ends].into_iter().flatten();
         let fixed = fixed.map(|at| at.saturating_sub(now)).min();
         let next = [fixed, self.timers.next(now)].into_iter().flatten().min();
         // One more: a timer that is asked for in the middle of its last millisecond is not due.
@@ -237,41 +261,53 @@ impl Loop {
             LISTENER => self.acceptable = true,
             WAKER => {}
             Token(key) => {
+                let Some(connection) = self.connections.get_mut(key) else {
+                    return;
+                };
                 let ended = event.is_read_closed() || event.is_error();
-                if let Some(connection) = self.connections.get_mut(key)
-                    && (event.is_readable() || ended)
-                {
+                if event.is_readable() || ended {
                     connection.set_readable(ended);
                 }
-                self.turn(key);
+                if !connection.is_queued() {
+                    self.turn(key);
+                }
             }
         }
     }
 
     /// Gives a connection its turn.
     fn turn(&mut self, key: usize) {
+        self.attend_to(key, Connection::turn);
+    }
+
+    /// Has a connection do what it has to, and sees to what it waits for then. If that panics, the
+    /// connection is over, and nothing else is.
+    fn attend_to(
+        &mut self,
+        key: usize,
+        act: impl FnOnce(&mut Connection, &mut Means<'_>) -> After,
+    ) {
         let terms = self.terms();
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        let (scratch, context) = (&mut self.scratch, &*self.context);
-        let file = context.site_file.as_ref();
         let before = connection.answered();
-        let turn = || connection.turn(scratch, context, &terms, file);
-        let after = survive(context, turn);
+        let mut means = Means {
+            scratch: &mut self.scratch,
+            context: &self.context,
+            terms,
+            budget: Budget::TURN,
+        };
+        let after = survive(&self.context, || act(connection, &mut means));
+        // Its time as a whole begins anew with each request.
+        if connection.answered() != before {
+            self.timers.clear(key);
+        }
         // A panic may have lost the buffer on its way.
         if self.scratch.input.is_empty() {
             self.scratch.input = Scratch::new().input;
         }
-        // Its time as a whole begins anew with each request.
-        let answered = self
-            .connections
-            .get(key)
-            .is_some_and(|one| one.answered() != before);
-        if answered {
-            self.timers.clear(key);
-        }
-        self.after(key, after);
+        self.settle(key, after);
     }
 
     fn terms(&self) -> Terms {
@@ -283,35 +319,57 @@ impl Loop {
         }
     }
 
-    /// Sets the timer that goes with what a connection waits for now.
-    fn after(&mut self, key: usize, after: After) {
-        let now = self.time;
+    /// Sets the timer that goes with what a connection waits for, gives it another turn, or closes
+    /// it.
+    fn settle(&mut self, key: usize, after: After) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         let wait = match after {
             After::Over => return self.close(key),
-            // A request has its time as a whole, however often it pauses.
-            After::Request => Wait::Request,
-            After::Idle if self.is_draining() => return self.close(key),
-            // A new connection has no longer for its first request than for the rest of it.
-            After::Idle
-                if self
-                    .connections
-                    .get(key)
-                    .is_some_and(|one| one.answered() == 0) =>
-            {
-                Wait::Request
+            After::Waits(wait) => wait,
+            After::Yields => {
+                if !connection.queue() {
+                    self.yielded.push_back(key);
+                }
+                // What it would wait for goes on: a request that comes fast has no longer.
+                connection.waits()
             }
-            After::Idle => Wait::Idle,
-            After::Blocked => Wait::Write,
-            After::Yielded => {
-                self.yielded.push(key);
-                Wait::Write
-            }
-            After::Linger => Wait::Linger,
         };
-        let goes_on = self.timers.waits(key) == Some(wait) && wait != Wait::Idle;
-        if !goes_on {
-            self.timers.set(key, wait, now);
+        let fresh = connection.answered() == 0;
+        let wait = match wait {
+            Wait::Idle if after != After::Yields && self.is_draining() => {
+                return self.part_with(key);
+            }
+            // A new connection has no longer for its first request than for the rest of it.
+            Wait::Idle if fresh => Wait::Request,
+            // A request and an answer have their time as a whole, however often they pause.
+            Wait::Idle | Wait::Request | Wait::Write | Wait::Linger | Wait::First => wait,
+        };
+        if wait == Wait::Idle || self.timers.waits(key) != Some(wait) {
+            self.timers.set(key, wait, self.time);
         }
+    }
+
+    /// Ends an idle connection, now that the server does. A first request may be on its way, and an
+    /// answer too: when the process is gone, its container and what the system has not sent may go
+    /// with it. Who has idled for long has neither.
+    fn part_with(&mut self, key: usize) {
+        let waited = self.timers.waited(key, self.time).unwrap_or(0);
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.answered() == 0 {
+            if self.timers.waits(key) == Some(Wait::First) {
+                return;
+            }
+            if waited < REQUEST_GRACE_MILLISECONDS {
+                return self.timers.set(key, Wait::First, self.time);
+            }
+        } else if waited < LINGER_MILLISECONDS_MAX {
+            return self.attend_to(key, Connection::part);
+        }
+        self.close(key);
     }
 
     /// Whether the listener is closed, and what idles with it.
@@ -333,7 +391,7 @@ impl Loop {
                 continue;
             };
             match wait {
-                Wait::Idle | Wait::Linger => self.close(key),
+                Wait::Idle | Wait::Linger | Wait::First => self.close(key),
                 Wait::Write if connection.has_progressed(WRITE_PROGRESS_BYTES_MIN) => {
                     self.timers.set(key, Wait::Write, now);
                 }
@@ -341,11 +399,7 @@ impl Loop {
                     self.context.statistics.peer_gone();
                     self.close(key);
                 }
-                Wait::Request => {
-                    let (scratch, context) = (&mut self.scratch, &*self.context);
-                    let after = survive(context, || connection.time_out(scratch, context));
-                    self.after(key, after);
-                }
+                Wait::Request => self.attend_to(key, Connection::time_out),
             }
         }
     }
@@ -423,13 +477,15 @@ impl Loop {
             return;
         }
         let now = self.time;
-        let (close, _) = *self.drain.get_or_insert_with(|| {
-            let close = now + self.context.options.drain_delay_seconds * 1000;
-            (close, close + DRAIN_SECONDS_MAX * 1000)
+        let drain = *self.drain.get_or_insert_with(|| {
+            let closes = now + self.context.options.drain_delay_seconds * 1000;
+            let ends = closes + DRAIN_SECONDS_MAX * 1000;
+            Drain { closes, ends }
         });
-        if now < close || self.listener.is_none() {
+        if now < drain.closes || self.listener.is_none() {
             return;
         }
+        self.socket_file.remove();
         // Whoever the system has already let in is still served.
         self.acceptable = true;
         self.accept_if_possible();
@@ -450,13 +506,13 @@ impl Loop {
     }
 
     fn is_over(&self) -> bool {
-        let Some((_, end)) = self.drain else {
+        let Some(drain) = self.drain else {
             return false;
         };
         if self.listener.is_some() {
             return false;
         }
-        let late = self.time >= end;
+        let late = self.time >= drain.ends;
         if late && !self.connections.is_empty() {
             let count = self.connections.len();
             say(format_args!(

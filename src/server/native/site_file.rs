@@ -4,8 +4,12 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::io::Errno;
 use sitepack::format::HEADER_BYTES;
+
+use crate::log::say;
 
 /// A file that holds the packed site that is being served.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub struct SiteFile {
     /// Where it begins in memory.
     address: usize,
     bytes: usize,
+    /// The system has refused to send from it.
+    refused: AtomicBool,
 }
 
 impl SiteFile {
@@ -46,15 +52,34 @@ impl SiteFile {
             offset,
             address: site.as_ptr() as usize,
             bytes: site.len(),
+            refused: AtomicBool::new(false),
         })
     }
 
-    /// Where in the file `content` is, if it is a part of the site.
+    /// Where in the file `content` is, if it is a part of the site, and can be sent from there.
     #[must_use]
     pub fn offset_of(&self, content: &[u8]) -> Option<u64> {
+        if self.refused.load(Ordering::Relaxed) {
+            return None;
+        }
         let within = (content.as_ptr() as usize).checked_sub(self.address)?;
         let end = within.checked_add(content.len())?;
         (end <= self.bytes).then_some(self.offset + within as u64)
+    }
+
+    /// Whether an error of sendfile is about the file and not about the client: a file system or a
+    /// sandbox that has no such thing. Then it is said, and not tried again.
+    pub(super) fn refuses(&self, error: &io::Error) -> bool {
+        let refused = matches!(
+            Errno::from_io_error(error),
+            Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM)
+        );
+        if refused && !self.refused.swap(true, Ordering::Relaxed) {
+            say(format_args!(
+                "large contents are copied, not sent, from now on: {error}"
+            ));
+        }
+        refused
     }
 
     /// The file.
@@ -81,7 +106,7 @@ fn file_offset(line: &str, address: usize) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SiteFile, file_offset};
+    use super::file_offset;
 
     #[test]
     fn lines_of_maps_are_read() {
@@ -100,6 +125,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn this_executable_holds_its_site() {
+        use super::SiteFile;
         use std::os::unix::fs::FileExt as _;
         let site = crate::embedded::bytes().unwrap();
         let file = SiteFile::executable(site).unwrap();
@@ -115,5 +141,39 @@ mod tests {
         assert_eq!(file.offset_of(b"elsewhere"), None);
         let elsewhere: &'static [u8] = Box::leak(site.to_vec().into_boxed_slice());
         assert!(SiteFile::executable(elsewhere).is_err());
+    }
+
+    /// A directory is a file that sendfile does not take.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_cannot_be_sent_from_is_copied() {
+        use std::io::Read as _;
+        use std::os::unix::net::UnixStream;
+        use std::sync::atomic::AtomicBool;
+
+        use super::SiteFile;
+        use crate::response::Content;
+        use crate::server::native::stream::{Progress, Stream};
+
+        let content: Vec<u8> = (0..50_000_u32).map(|number| number as u8).collect();
+        let file = SiteFile {
+            file: std::fs::File::open("/").unwrap(),
+            offset: 0,
+            address: content.as_ptr() as usize,
+            bytes: content.len(),
+            refused: AtomicBool::new(false),
+        };
+        let (server, mut client) = UnixStream::pair().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let mut stream = Stream::Unix(mio::net::UnixStream::from_std(server));
+        let (mut sent, mut left) = (0, u64::MAX);
+        let whole = Content::Whole(&content);
+        let progress = stream.send(b"head", &whole, &mut sent, Some(&file), &mut left);
+        assert_eq!(progress.unwrap(), Progress::Done);
+        drop(stream);
+        let mut bytes = Vec::new();
+        client.read_to_end(&mut bytes).unwrap();
+        assert!(bytes == [b"head", &*content].concat());
+        assert_eq!(file.offset_of(&content), None, "it is tried again");
     }
 }

@@ -10,7 +10,7 @@ use mio::{Interest, Registry, Token};
 use smallvec::SmallVec;
 
 use super::site_file::SiteFile;
-use crate::limits::{SENDFILE_BYTES_MIN, TURN_BYTES_MAX};
+use crate::limits::SENDFILE_BYTES_MIN;
 use crate::response::Content;
 
 /// A connected socket that never blocks.
@@ -27,8 +27,8 @@ pub(super) enum Progress {
     Done,
     /// The system takes no more for now, and will say when it does.
     Blocked,
-    /// It would take more, but others are waiting.
-    Yielded,
+    /// It would take more, but so many bytes were sent as may be at once.
+    Spent,
 }
 
 impl Stream {
@@ -61,32 +61,49 @@ impl Stream {
         }
     }
 
-    /// Sends what of `head` and `content` was not sent before; `sent` counts it.
+    /// Has the system hold little that it has not sent, so that its taking more tells how fast the
+    /// client takes it.
+    pub(super) fn hold_little(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Stream::Tcp(stream) = self {
+            let unsent = crate::limits::UNSENT_BYTES_MAX;
+            // Where that is refused, progress is seen as coarsely as the system's buffer is large.
+            let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(unsent);
+        }
+    }
+
+    /// Sends what of `head` and `content` was not sent before; `sent` counts it. It takes what it
+    /// sends off `left`, and sends no more than that.
     pub(super) fn send(
         &mut self,
         head: &[u8],
         content: &Content<'_>,
         sent: &mut u64,
         file: Option<&SiteFile>,
+        left: &mut u64,
     ) -> io::Result<Progress> {
         let total = head.len() as u64 + content.len();
-        let turn = sent.saturating_add(TURN_BYTES_MAX);
         while *sent < total {
-            if *sent >= turn {
-                return Ok(Progress::Yielded);
+            if *left == 0 {
+                return Ok(Progress::Spent);
             }
-            let wrote = match (content, file) {
-                (Content::Whole(bytes), Some(file)) if bytes.len() as u64 >= SENDFILE_BYTES_MIN => {
-                    match file.offset_of(bytes) {
-                        Some(offset) => self.send_from_file(head, bytes, *sent, file, offset),
-                        None => self.write(head, content, *sent),
+            let wrote = match in_file(content, file) {
+                Some((bytes, file, offset)) => {
+                    match self.send_from_file(head, bytes, *sent, file, offset, *left) {
+                        Err(error) if *sent >= head.len() as u64 && file.refuses(&error) => {
+                            self.write(head, content, *sent, *left)
+                        }
+                        wrote => wrote,
                     }
                 }
-                _ => self.write(head, content, *sent),
+                None => self.write(head, content, *sent, *left),
             };
             match wrote {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(wrote) => *sent += wrote as u64,
+                Ok(wrote) => {
+                    *sent += wrote as u64;
+                    *left = left.saturating_sub(wrote as u64);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Progress::Blocked);
                 }
@@ -97,19 +114,25 @@ impl Stream {
         Ok(Progress::Done)
     }
 
-    /// One gathering write of what was not sent.
-    fn write(&mut self, head: &[u8], content: &Content<'_>, sent: u64) -> io::Result<usize> {
-        let mut skip = sent;
+    /// One gathering write of what was not sent, at most so many bytes.
+    fn write(
+        &mut self,
+        head: &[u8],
+        content: &Content<'_>,
+        sent: u64,
+        most: u64,
+    ) -> io::Result<usize> {
+        let (mut skip, mut room) = (sent, most);
         let mut slices: SmallVec<[IoSlice<'_>; 4]> = SmallVec::new();
         for slice in std::iter::once(head).chain(content.slices()) {
-            let length = slice.len() as u64;
-            let skipped = skip.min(length);
-            skip -= skipped;
-            let rest = usize::try_from(skipped)
-                .ok()
-                .and_then(|skipped| slice.get(skipped..));
-            if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
-                slices.push(IoSlice::new(rest));
+            let rest = slice
+                .get(count(skip).min(slice.len())..)
+                .unwrap_or_default();
+            let some = rest.get(..count(room).min(rest.len())).unwrap_or_default();
+            skip -= (slice.len() - rest.len()) as u64;
+            room -= some.len() as u64;
+            if !some.is_empty() {
+                slices.push(IoSlice::new(some));
             }
         }
         match self {
@@ -127,18 +150,17 @@ impl Stream {
         sent: u64,
         file: &SiteFile,
         offset: u64,
+        most: u64,
     ) -> io::Result<usize> {
         use rustix::net::SendFlags;
-        let of_head = usize::try_from(sent).ok().and_then(|sent| head.get(sent..));
-        if let Some(rest) = of_head.filter(|rest| !rest.is_empty()) {
+        if let Some(rest) = head.get(count(sent)..).filter(|rest| !rest.is_empty()) {
             let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
             return rustix::net::send(self, rest, flags).map_err(io::Error::from);
         }
         let done = sent - head.len() as u64;
-        let left = (content.len() as u64 - done).min(TURN_BYTES_MAX);
+        let some = count((content.len() as u64 - done).min(most));
         let mut position = offset + done;
-        let left = usize::try_from(left).unwrap_or(usize::MAX);
-        rustix::fs::sendfile(self, file.file(), Some(&mut position), left).map_err(io::Error::from)
+        rustix::fs::sendfile(self, file.file(), Some(&mut position), some).map_err(io::Error::from)
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -149,9 +171,29 @@ impl Stream {
         sent: u64,
         _file: &SiteFile,
         _offset: u64,
+        most: u64,
     ) -> io::Result<usize> {
-        self.write(head, &Content::Whole(content), sent)
+        self.write(head, &Content::Whole(content), sent, most)
     }
+}
+
+/// The content that is to be sent from the file, if any, and where it is there.
+fn in_file<'a>(
+    content: &Content<'a>,
+    file: Option<&'a SiteFile>,
+) -> Option<(&'a [u8], &'a SiteFile, u64)> {
+    let (Content::Whole(bytes), Some(file)) = (content, file) else {
+        return None;
+    };
+    if (bytes.len() as u64) < SENDFILE_BYTES_MIN {
+        return None;
+    }
+    Some((bytes, file, file.offset_of(bytes)?))
+}
+
+/// A number of bytes, as memory counts them.
+fn count(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 impl AsFd for Stream {

@@ -15,10 +15,18 @@ pub(crate) enum Wait {
     Write,
     /// The client to close, after an answer that ended the connection.
     Linger,
+    /// A first request, while the server ends.
+    First,
 }
 
 impl Wait {
-    pub(crate) const ALL: [Wait; 4] = [Wait::Request, Wait::Idle, Wait::Write, Wait::Linger];
+    pub(crate) const ALL: [Wait; 5] = [
+        Wait::Request,
+        Wait::Idle,
+        Wait::Write,
+        Wait::Linger,
+        Wait::First,
+    ];
 }
 
 const NOBODY: usize = usize::MAX;
@@ -119,6 +127,12 @@ impl Timers {
         self.nodes.get(key).and_then(|node| node.wait)
     }
 
+    /// How long `key` has waited at `now`, if it does.
+    pub(crate) fn waited(&self, key: usize, now: u64) -> Option<u64> {
+        let node = self.nodes.get(key)?;
+        node.wait.map(|_| now.saturating_sub(node.since))
+    }
+
     /// Who has waited longest for this, if at `now` that is at least so long.
     pub(crate) fn longest(&self, wait: Wait, now: u64, at_least: u64) -> Option<usize> {
         let (key, since) = self.first(wait)?;
@@ -161,7 +175,7 @@ mod tests {
 
     #[test]
     fn who_waited_longest_expires_first() {
-        let mut timers = Timers::new([10, 100, 20, 5]);
+        let mut timers = Timers::new([10, 100, 20, 5, 5]);
         timers.set(0, Wait::Idle, 0);
         timers.set(1, Wait::Request, 1);
         timers.set(2, Wait::Request, 2);
@@ -177,7 +191,7 @@ mod tests {
 
     #[test]
     fn setting_again_starts_again_and_clearing_keeps_the_rest() {
-        let mut timers = Timers::new([10, 10, 10, 10]);
+        let mut timers = Timers::new([10; 5]);
         for key in 0..5 {
             timers.set(key, Wait::Idle, key as u64);
         }
@@ -190,6 +204,7 @@ mod tests {
         assert_eq!(timers.longest(Wait::Idle, 5, 5), None);
         assert_eq!(timers.longest(Wait::Linger, 5, 0), None);
         assert_eq!(timers.waits(2), None);
+        assert_eq!((timers.waited(2, 9), timers.waited(4, 9)), (None, Some(3)));
         assert_eq!(timers.waits(4), Some(Wait::Write));
         let order: Vec<_> = std::iter::from_fn(|| timers.expired(1000))
             .map(|(k, _)| k)
@@ -200,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_long_mixture_agrees_with_a_plain_list() {
-        let mut timers = Timers::new([3, 5, 7, 11]);
+        let mut timers = Timers::new([3, 5, 7, 11, 13]);
         let mut plain: Vec<(u64, usize, Wait)> = Vec::new();
         let mut state = 7_u64;
         for now in 0..5_000 {
@@ -208,13 +223,13 @@ mod tests {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
             let key = (state >> 33) as usize % 50;
-            let wait = Wait::ALL[(state >> 40) as usize % 4];
+            let wait = Wait::ALL[(state >> 40) as usize % 5];
             plain.retain(|(_, known, _)| *known != key);
             if state >> 60 == 0 {
                 timers.clear(key);
             } else {
                 timers.set(key, wait, now);
-                plain.push((now + [3, 5, 7, 11][wait as usize], key, wait));
+                plain.push((now + [3, 5, 7, 11, 13][wait as usize], key, wait));
             }
             while let Some((key, wait)) = timers.expired(now) {
                 let at = plain
