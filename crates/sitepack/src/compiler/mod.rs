@@ -11,6 +11,8 @@ mod index;
 mod poem;
 mod read;
 mod render;
+#[allow(dead_code, unused_imports, reason = "wired in by the compiler")]
+mod scan;
 mod theme;
 mod write;
 
