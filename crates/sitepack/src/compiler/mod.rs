@@ -5,12 +5,17 @@
 //! the time zone or the number of threads. Nothing is skipped silently: what cannot go in is an
 //! [`Error`] that names it.
 
+#[allow(dead_code, unused_imports, reason = "wired in by the compiler")]
+mod check;
 mod encode;
 mod error;
+mod finding;
 mod index;
 mod poem;
 mod read;
 mod render;
+#[allow(dead_code, unused_imports, reason = "wired in by the compiler")]
+mod resolve;
 #[allow(dead_code, unused_imports, reason = "wired in by the compiler")]
 mod scan;
 mod theme;
@@ -19,6 +24,7 @@ mod write;
 use std::path::{Path, PathBuf};
 
 pub use self::error::Error;
+pub use self::finding::{Finding, FindingKind};
 use crate::coding::ContentCoding;
 use crate::path::SitePath;
 
