@@ -12,6 +12,8 @@ mod error;
 mod finding;
 mod index;
 mod poem;
+#[allow(dead_code, unused_imports, reason = "wired in by the compiler")]
+mod policy;
 mod read;
 mod render;
 #[allow(dead_code, unused_imports, reason = "wired in by the compiler")]
