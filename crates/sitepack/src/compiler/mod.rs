@@ -7,21 +7,26 @@
 
 mod archive;
 mod cache;
+mod check;
 mod codec;
 mod encode;
 mod error;
 #[cfg(feature = "fetch")]
 mod fetch;
 mod files;
+mod finding;
 mod freshness;
 mod headers;
 mod index;
 mod page;
 mod poem;
+mod policy;
 mod read;
 mod redirects;
 mod render;
+mod resolve;
 mod rule_file;
+mod scan;
 mod source;
 mod spool;
 mod theme;
@@ -31,6 +36,7 @@ use std::io::{Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 pub use self::error::Error;
+pub use self::finding::{Finding, FindingKind};
 use self::page::Page;
 use crate::coding::ContentCoding;
 use crate::digest::Digest;
