@@ -228,4 +228,20 @@ mod tests {
             );
         }
     }
+
+    /// If it cannot be told where a request ends, nothing that follows can be a request.
+    #[test]
+    fn what_leaves_the_end_of_a_request_open_ends_the_connection() {
+        for reason in [
+            Reason::FramingConflict,
+            Reason::TransferCodingUnknown,
+            Reason::RequestMalformed,
+            Reason::ContentTooLarge,
+            Reason::TargetTooLong,
+            Reason::FieldsTooLarge,
+            Reason::RequestTimeout,
+        ] {
+            assert!(reason.closes(), "{reason:?}");
+        }
+    }
 }

@@ -27,9 +27,11 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let site = site()?;
     let listening = format!("failed to listen on `{}`", options.listen);
     let unusable = |error| Failure::unusable(format!("{listening}: {error}"));
+    // A thread has one connection at least.
+    let threads = options.threads.min(options.server.connections.connections);
     let bound = options
         .listen
-        .bind(options.engine.shape(options.threads))
+        .bind(options.engine.shape(threads))
         .map_err(unusable)?;
     let address = bound.address().map_err(unusable)?;
 

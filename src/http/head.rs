@@ -80,6 +80,22 @@ pub fn parse<'a>(input: &'a [u8], limits: &RequestLimits) -> Result<Option<Head<
     }
 }
 
+/// How long an input may become before [`parse`] has anything new to say, if it has said that the
+/// head is not all there, and as long as no line ends. In a request line each byte counts; behind
+/// that only the bound does.
+#[must_use]
+pub fn undecided_until(input: &[u8], limits: &RequestLimits) -> usize {
+    let mut lines = Lines { input, at: 0 };
+    for _ in 0..=EMPTY_LINES_MAX {
+        match lines.next() {
+            Ok(Some(b"")) => {}
+            Ok(Some(_)) => return lines.at.saturating_add(limits.field_section_bytes),
+            Ok(None) | Err(_) => return 0,
+        }
+    }
+    0
+}
+
 /// Takes lines off an input.
 struct Lines<'a> {
     input: &'a [u8],
@@ -194,7 +210,7 @@ pub fn is_field(name: &[u8], value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{parse, undecided_until};
     use crate::limits::RequestLimits;
     use crate::reason::Reason;
     use crate::request::Version;
@@ -230,6 +246,28 @@ mod tests {
             assert!(matches!(part, Ok(None)), "{length} bytes: {part:?}");
         }
         assert!(matches!(parse(raw, &RequestLimits::default()), Ok(Some(_))));
+    }
+
+    #[test]
+    fn until_a_line_ends_there_is_nothing_new_to_say() {
+        let limits = RequestLimits {
+            field_section_bytes: 200,
+            ..RequestLimits::default()
+        };
+        for (raw, section) in [
+            (&b"GET / HT"[..], None),
+            (b"\r\n\r\nGET / HTTP/1.1\r\n", Some(20)),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nX", Some(16)),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\r", Some(16)),
+        ] {
+            let until = undecided_until(raw, &limits);
+            assert_eq!(until, section.map_or(0, |section| section + 200));
+            for length in raw.len()..=until {
+                let mut longer = raw.to_vec();
+                longer.resize(length, b'\0');
+                assert!(matches!(parse(&longer, &limits), Ok(None)), "{length}");
+            }
+        }
     }
 
     #[test]

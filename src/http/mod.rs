@@ -44,5 +44,36 @@ pub(crate) fn list_members<'a>(
 
 /// `tchar` of RFC 9110 §5.6.2.
 pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKEN_BYTES.get(usize::from(byte)).is_some_and(|is| *is)
+}
+
+/// Each byte of each field name is asked for: a look-up, and no search.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "in a constant, what is out of bounds is an error of the compiler"
+)]
+const TOKEN_BYTES: [bool; 256] = {
+    let named = b"!#$%&'*+-.^_`|~0123456789\
+        ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut is_token = [false; 256];
+    let mut index = 0;
+    while index < named.len() {
+        is_token[named[index] as usize] = true;
+        index += 1;
+    }
+    is_token
+};
+
+#[cfg(test)]
+mod tests {
+    use super::is_token_byte;
+
+    #[test]
+    fn token_bytes_are_those_of_section_5_6_2() {
+        let delimiters = b"\"(),/:;<=>?@[\\]{}";
+        for byte in 0..=255 {
+            let expected = byte > b' ' && byte < 0x7f && !delimiters.contains(&byte);
+            assert_eq!(is_token_byte(byte), expected, "{byte:#x}");
+        }
+    }
 }

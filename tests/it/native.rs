@@ -384,6 +384,22 @@ fn at_the_bound_the_longest_idle_connection_makes_room() {
 }
 
 #[test]
+fn the_bound_on_connections_is_that_of_the_process() {
+    let mut context = Context::new(Origin::new(sites::files()), AccessLog::off());
+    context.options.connections.connections = 5;
+    let server = TestServer::on(Engine::Native, context, "127.0.0.1:0", 4);
+    let mut streams: Vec<TcpStream> = (0..40).map(|_| server.connect()).collect();
+    for stream in &mut streams {
+        stream
+            .write_all(b"HEAD /eleven.txt HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        stream.read_exact(&mut [0; 12]).unwrap();
+        let held = server.context.connections();
+        assert!(held <= 5, "{held}");
+    }
+}
+
+#[test]
 fn who_leaves_early_is_let_go() {
     let server = with_limits(|_| {});
     for raw in [

@@ -33,6 +33,7 @@ use std::time::{Duration, Instant};
 
 use mio::event::{Event, Source as _};
 use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::io::Errno;
 use slab::Slab;
 
 use self::connection::{After, Budget, Connection, Means, Scratch};
@@ -56,24 +57,37 @@ const EVENTS: usize = 256;
 pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
     raise_descriptor_limit();
     let mut threads = Vec::new();
-    let listeners = bound.listeners.len();
-    for (number, listener) in (0..).zip(bound.listeners) {
-        let file = bound.socket_file.clone();
-        let mut serving = Loop::new(listener, file, listeners, context.clone())?;
+    let Bound {
+        mut listeners,
+        socket_file,
+    } = bound;
+    // A loop has one connection at least.
+    let connections_max = context.options.connections.connections.max(1);
+    listeners.truncate(connections_max);
+    let shares = shares(connections_max, listeners.len());
+    for ((number, listener), share) in (0..).zip(listeners).zip(shares) {
+        let mut serving = Loop::new(listener, socket_file.clone(), share, context.clone())?;
         let name = format!("loop-{number}");
         threads.push(
             thread::Builder::new()
                 .name(name)
-                .spawn(move || serving.run())?,
+                .spawn(move || serving.run_to_the_end())?,
         );
     }
+    let mut served = Ok(());
     for thread in threads {
-        if thread.join().is_err() {
-            say(format_args!("an event loop failed"));
-        }
+        let ended = thread.join();
+        let ended = ended.unwrap_or_else(|_| Err(io::Error::other("an event loop panicked")));
+        served = served.and(ended);
     }
     context.shutdown.complete();
-    Ok(())
+    served
+}
+
+/// The bound on connections, shared out among so many loops.
+fn shares(connections: usize, loops: usize) -> impl Iterator<Item = usize> {
+    let loops = loops.max(1);
+    (0..loops).map(move |number| connections / loops + usize::from(number < connections % loops))
 }
 
 /// A descriptor a connection: as many as the system lets this process have.
@@ -169,7 +183,7 @@ impl Loop {
     fn new(
         listener: Listener,
         socket_file: SocketFile,
-        threads: usize,
+        connections_max: usize,
         context: Arc<Context>,
     ) -> io::Result<Loop> {
         let poll = Poll::new()?;
@@ -194,7 +208,7 @@ impl Loop {
             listener: Some(listener),
             socket_file,
             connections: Slab::new(),
-            connections_max: limits.connections.div_ceil(threads.max(1)),
+            connections_max,
             timers: Timers::new(patience),
             scratch: Scratch::new(),
             yielded: VecDeque::new(),
@@ -206,7 +220,18 @@ impl Loop {
         })
     }
 
-    fn run(&mut self) {
+    /// Runs; a loop that fails has the others end, and with them the server: half of it, which
+    /// answers some and leaves the rest waiting, would be worse than none.
+    fn run_to_the_end(&mut self) -> io::Result<()> {
+        let run = catch_unwind(AssertUnwindSafe(|| self.run()));
+        let run = run.unwrap_or_else(|_| Err(io::Error::other("an event loop panicked")));
+        if run.is_err() {
+            self.context.begin_shutdown();
+        }
+        run
+    }
+
+    fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while !self.is_over() {
             self.tick();
@@ -214,10 +239,7 @@ impl Loop {
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    say(format_args!("failed to wait for events: {error}"));
-                    return;
-                }
+                Err(error) => return Err(error),
             }
             self.tick();
             self.scratch.tick((self.context.clock)());
@@ -233,6 +255,7 @@ impl Loop {
             self.accept_if_possible();
             self.drain_if_begun();
         }
+        Ok(())
     }
 
     /// Takes note of the time, after events or before waiting for them.
@@ -463,9 +486,12 @@ impl Loop {
         self.timers.set(key, Wait::Request, now);
     }
 
-    /// The system has no descriptor, or no memory, for another connection.
+    /// A connection could not be accepted. If that is for want of a descriptor or of memory, an idle
+    /// one makes room.
     fn pause_accepting(&mut self, error: &io::Error) {
-        if let Some(key) = self.victim() {
+        if is_scarcity(error)
+            && let Some(key) = self.victim()
+        {
             return self.close(key);
         }
         self.context.accept_failed(error);
@@ -533,6 +559,14 @@ fn survive(context: &Context, act: impl FnOnce() -> After) -> After {
         ));
         After::Over
     })
+}
+
+/// Errors that another connection's end may mend: no descriptor, no memory.
+fn is_scarcity(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
 }
 
 /// Errors of accept that are about one connection and not about the listener: accept(2).

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::{is_scarcity, shares};
 use crate::http::date::imf_fixdate;
 use crate::log::AccessLog;
 use crate::origin::Origin;
@@ -53,6 +54,57 @@ fn a_panic_over_a_late_request_ends_its_connection_and_no_other() {
     assert_eq!(status(&mut idle, ALIVE), "200");
     assert_eq!(status(&mut server.connect(), ALIVE), "200");
     server.ends_with(1, 1);
+}
+
+#[test]
+fn the_bound_on_connections_is_shared_out_whole() {
+    for (connections, loops, expected) in [
+        (10, 8, &[2, 2, 1, 1, 1, 1, 1, 1][..]),
+        (16, 4, &[4, 4, 4, 4]),
+        (1, 1, &[1]),
+        (7, 3, &[3, 2, 2]),
+    ] {
+        assert_eq!(shares(connections, loops).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn only_want_of_something_costs_an_idle_connection_its_place() {
+    use rustix::io::Errno;
+    for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+        assert!(is_scarcity(&errno.into()), "{errno}");
+    }
+    for errno in [Errno::PERM, Errno::INVAL, Errno::PROTO, Errno::CONNABORTED] {
+        assert!(!is_scarcity(&errno.into()), "{errno}");
+    }
+}
+
+#[test]
+fn a_loop_that_fails_ends_the_server_with_an_error() {
+    // Who asks first what time it is, of two loops, gets no answer.
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    let origin = Origin::new(crate::embedded::site().unwrap());
+    let mut context = Context::new(origin, AccessLog::off());
+    context.clock = || {
+        let before = ASKED.fetch_add(1, Ordering::Relaxed);
+        assert_ne!(before, 0, "a test asked for this");
+        NOON
+    };
+    let context = Arc::new(context);
+    let loopback: Address = "127.0.0.1:0".parse().unwrap();
+    let bound = loopback.bind(Engine::Native.shape(2)).unwrap();
+    let Address::Tcp(address) = bound.address().unwrap() else {
+        panic!("not TCP")
+    };
+    let serving = context.clone();
+    let server = thread::spawn(move || serve(Engine::Native, bound, &serving));
+    let _stream = TcpStream::connect(address).unwrap();
+    let begun = Instant::now();
+    while !context.shutdown.is_begun() {
+        assert!(begun.elapsed() < PATIENCE, "nobody noticed");
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(server.join().unwrap().is_err());
 }
 
 const NOON: u64 = 1_795_348_800; // 2026-11-22
