@@ -19,10 +19,10 @@ const SERVE: &[&str] = &["serve"];
 const PACK: &[&str] = &["pack"];
 /// Flags of whatever compiles a site.
 #[cfg(feature = "pack")]
-const SITE: &[&str] = &["serve", "pack"];
+const SITE: &[&str] = &["serve", "pack", "check"];
 
 /// Every flag.
-pub(super) const FLAGS: [Flag; if cfg!(feature = "pack") { 19 } else { 15 }] = [
+pub(super) const FLAGS: [Flag; if cfg!(feature = "pack") { 27 } else { 15 }] = [
     Flag {
         long: "listen",
         short: None,
@@ -156,6 +156,78 @@ pub(super) const FLAGS: [Flag; if cfg!(feature = "pack") { 19 } else { 15 }] = [
     },
     #[cfg(feature = "pack")]
     Flag {
+        long: "root",
+        short: None,
+        value: Some("DIR"),
+        variable: "CHAPBOOK_ROOT",
+        commands: SITE,
+        help: "the directory in SOURCE that counts [default: all of it]",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
+        long: "base-path",
+        short: None,
+        value: Some("PATH"),
+        variable: "CHAPBOOK_BASE_PATH",
+        commands: SITE,
+        help: "the prefix that the site stands under, such as /docs/ [default: /]",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
+        long: "clean-urls",
+        short: None,
+        value: None,
+        variable: "CHAPBOOK_CLEAN_URLS",
+        commands: SITE,
+        help: "/a for a.html, and a redirect from /a.html",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
+        long: "spa",
+        short: None,
+        value: None,
+        variable: "CHAPBOOK_SPA",
+        commands: SITE,
+        help: "index.html for every path that leads nowhere",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
+        long: "csp",
+        short: None,
+        value: Some("off|report|enforce"),
+        variable: "CHAPBOOK_CSP",
+        commands: SITE,
+        help: "a Content-Security-Policy made of each page [default: enforce]",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
+        long: "deny",
+        short: None,
+        value: Some("KINDS|all"),
+        variable: "CHAPBOOK_DENY",
+        commands: SITE,
+        help: "findings that are errors: dead-link,external-load,… (see chapbook check)",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
+        long: "sha256",
+        short: None,
+        value: Some("HEX"),
+        variable: "CHAPBOOK_SHA256",
+        commands: SITE,
+        help: "what a SOURCE of https://… must be",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
+        long: "codings",
+        short: None,
+        value: Some("LIST"),
+        variable: "CHAPBOOK_CODINGS",
+        commands: SITE,
+        help: "content codings to store: gzip,br,zstd [default: gzip,br]",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
         long: "store",
         short: None,
         value: Some("all|coded|small"),
@@ -177,7 +249,7 @@ pub(super) const FLAGS: [Flag; if cfg!(feature = "pack") { 19 } else { 15 }] = [
         short: None,
         value: None,
         variable: "CHAPBOOK_JSON",
-        commands: &["ls", "version"],
+        commands: &["ls", "version", "check"],
         help: "print JSON",
     },
 ];
@@ -190,7 +262,7 @@ pub(super) struct Usage {
 }
 
 /// Every command.
-pub(super) const COMMANDS: [Usage; if cfg!(feature = "pack") { 8 } else { 7 }] = [
+pub(super) const COMMANDS: [Usage; if cfg!(feature = "pack") { 9 } else { 7 }] = [
     Usage {
         name: "serve",
         arguments: if cfg!(feature = "pack") {
@@ -205,6 +277,12 @@ pub(super) const COMMANDS: [Usage; if cfg!(feature = "pack") { 8 } else { 7 }] =
         name: "pack",
         arguments: "SOURCE -o FILE",
         help: "make a new executable that carries the site in SOURCE",
+    },
+    #[cfg(feature = "pack")]
+    Usage {
+        name: "check",
+        arguments: "SOURCE",
+        help: "say what of the site in SOURCE will break",
     },
     Usage {
         name: "ls",

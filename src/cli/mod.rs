@@ -10,6 +10,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[cfg(feature = "pack")]
+use sitepack::ContentCoding;
+#[cfg(feature = "pack")]
+use sitepack::compiler::{Csp, FindingKind, Source, Store};
+
 use self::flags::{COMMANDS, help};
 use self::typed::Typed;
 use crate::limits::RequestLimits;
@@ -21,6 +26,9 @@ use crate::server::{self, Address, Engine};
 pub enum Command {
     /// Serve the site inside this executable.
     Serve(ServeOptions),
+    /// Say what of a site will break.
+    #[cfg(feature = "pack")]
+    Check(CheckOptions),
     /// Make another executable, with another site.
     #[cfg(feature = "pack")]
     Pack(PackOptions),
@@ -72,15 +80,23 @@ pub struct ServeOptions {
     pub server: server::Options,
     /// What is served in place of the site in this executable.
     #[cfg(feature = "pack")]
-    pub source: Option<(String, SiteOptions)>,
+    pub source: Option<SiteOptions>,
+}
+
+/// Options of `check`.
+#[cfg(feature = "pack")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckOptions {
+    /// How the site would be compiled.
+    pub site: SiteOptions,
+    /// As JSON.
+    pub json: bool,
 }
 
 /// Options of `pack`.
 #[cfg(feature = "pack")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackOptions {
-    /// What is packed.
-    pub source: String,
     /// Where the new executable goes.
     pub output: PathBuf,
     /// The executable to copy; this one if none.
@@ -93,8 +109,24 @@ pub struct PackOptions {
 #[cfg(feature = "pack")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteOptions {
+    /// What is compiled.
+    pub source: Source,
+    /// The directory in the source that counts, if not all of it.
+    pub root: Option<String>,
+    /// The path prefix that it stands under.
+    pub base_path: String,
+    /// `/a` for `a.html`.
+    pub clean_urls: bool,
+    /// The index page for every path that leads nowhere.
+    pub single_page: bool,
+    /// Whether browsers are told what pages may do.
+    pub csp: Csp,
     /// What is stored of each file that compresses.
-    pub store: sitepack::compiler::Store,
+    pub store: Store,
+    /// The content codings besides the identity, if not the usual ones.
+    pub codings: Option<Vec<ContentCoding>>,
+    /// Findings that are errors; none: as the command has it.
+    pub deny: Option<Vec<FindingKind>>,
     /// Where to keep what was coded for the next time.
     pub cache: Cache,
 }
@@ -177,6 +209,8 @@ pub fn parse(
     }
     match typed.command.as_deref().unwrap_or("serve") {
         "serve" => typed.serve().map(Command::Serve),
+        #[cfg(feature = "pack")]
+        "check" => typed.check().map(Command::Check),
         #[cfg(feature = "pack")]
         "pack" => typed.pack().map(Command::Pack),
         "ls" => Ok(Command::Ls {
@@ -302,6 +336,17 @@ mod tests {
             ("cat a b", &[], "cat takes one argument, PATH, not 2"),
             ("verify x", &[], "unexpected argument `x`"),
             ("serve x y", &[], "serve takes one directory or none"),
+            ("check", &[], "check takes one argument, SOURCE, not 0"),
+            (
+                "check x --deny rain",
+                &[],
+                "--deny `rain`: there is no finding `rain`",
+            ),
+            (
+                "pack https://a.example/x.zip -o y",
+                &[],
+                "a remote source needs its sha256",
+            ),
             ("pack x", &[], "pack needs -o FILE"),
             ("pack -o x", &[], "pack takes one argument, SOURCE, not 0"),
             (

@@ -4,10 +4,15 @@ use std::ffi::OsString;
 #[cfg(feature = "pack")]
 use std::path::PathBuf;
 
-use super::typed::Typed;
-use super::{Failure, ServeOptions};
 #[cfg(feature = "pack")]
-use super::{PackOptions, SiteOptions};
+use sitepack::ContentCoding;
+#[cfg(feature = "pack")]
+use sitepack::compiler::{Csp, FindingKind, Source, Store};
+
+use super::typed::Typed;
+#[cfg(feature = "pack")]
+use super::{Cache, CheckOptions, PackOptions, SiteOptions};
+use super::{Failure, ServeOptions};
 use crate::limits::{ConnectionLimits, RequestLimits};
 use crate::server::{self, Address, Engine};
 
@@ -99,33 +104,89 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             Failure::unusable("pack needs -o FILE: where the new executable is to be written")
         })?;
         Ok(PackOptions {
-            source,
             output: output.value.into(),
             base: self.value("base")?.map(|found| found.value.into()),
-            site: self.site()?,
+            site: self.site(&source)?,
+        })
+    }
+
+    pub(super) fn check(&self) -> Result<CheckOptions, Failure> {
+        Ok(CheckOptions {
+            site: self.site(&self.one_argument()?)?,
+            json: self.switch("json")?,
         })
     }
 
     /// The source that is served in place of the site in this executable, if one is typed.
-    fn optional_source(&self) -> Result<Option<(String, SiteOptions)>, Failure> {
+    fn optional_source(&self) -> Result<Option<SiteOptions>, Failure> {
         match &*self.arguments {
             [] => Ok(None),
-            [source] => Ok(Some((source.clone(), self.site()?))),
+            [source] => Ok(Some(self.site(source)?)),
             _ => Err(Failure::unusable("serve takes one directory or none")),
         }
     }
 
-    fn site(&self) -> Result<SiteOptions, Failure> {
-        use sitepack::compiler::Store;
+    fn site(&self, source: &str) -> Result<SiteOptions, Failure> {
+        let sha256 = self.value("sha256")?.map(|found| found.value);
         let stores = Store::ALL.map(|store| (store.name(), store));
+        let csps = Csp::ALL.map(|csp| (csp.name(), csp));
         let cache = self.value("cache")?.map(|found| found.value);
         Ok(SiteOptions {
+            source: Source::parse(source, sha256.as_deref()).map_err(Failure::unusable)?,
+            root: self.value("root")?.map(|found| found.value),
+            base_path: self.base_path()?,
+            clean_urls: self.switch("clean-urls")?,
+            single_page: self.switch("spa")?,
+            csp: self.choice("csp", &csps)?.unwrap_or_default(),
             store: self.choice("store", &stores)?.unwrap_or_default(),
+            codings: self.list("codings", "content coding", |name| {
+                ContentCoding::from_token(name.as_bytes())
+            })?,
+            deny: self.denied()?,
             cache: match cache.as_deref() {
-                None => super::Cache::Usual,
-                Some("off") => super::Cache::Off,
-                Some(directory) => super::Cache::In(PathBuf::from(directory)),
+                None => Cache::Usual,
+                Some("off") => Cache::Off,
+                Some(directory) => Cache::In(PathBuf::from(directory)),
             },
         })
+    }
+
+    /// A path prefix, with the slashes that it should have.
+    fn base_path(&self) -> Result<String, Failure> {
+        let path = self.value("base-path")?.map(|found| found.value);
+        let path = path.unwrap_or_default();
+        Ok(match path.trim_matches('/') {
+            "" => "/".to_owned(),
+            path => format!("/{path}/"),
+        })
+    }
+
+    fn denied(&self) -> Result<Option<Vec<FindingKind>>, Failure> {
+        let deny = self.value("deny")?;
+        if deny.is_some_and(|found| found.value == "all") {
+            return Ok(Some(FindingKind::ALL.to_vec()));
+        }
+        self.list("deny", "finding", FindingKind::from_name)
+    }
+
+    /// The things that a flag names, with commas between.
+    fn list<T>(
+        &self,
+        long: &str,
+        noun: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, Failure> {
+        let Some(found) = self.value(long)? else {
+            return Ok(None);
+        };
+        let read_one = |name: &str| {
+            read(name.trim()).ok_or_else(|| found.wrong(format!("there is no {noun} `{name}`")))
+        };
+        found
+            .value
+            .split(',')
+            .map(read_one)
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 }

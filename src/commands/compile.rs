@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sitepack::Site;
-use sitepack::compiler::{Compiled, Compiler, Progress};
+use sitepack::compiler::{Compiled, Compiler, Finding, FindingKind, Mount, Progress};
 
 use crate::cli::{Cache, Failure, SiteOptions};
 use crate::log::say;
@@ -17,22 +17,27 @@ const BAR_MILLISECONDS: u64 = 100;
 /// How wide it is, in characters.
 const BAR_WIDTH: u64 = 30;
 
-/// A source and how to compile it.
-pub(super) struct Source {
-    compiler: Compiler,
-}
+/// How many findings are shown while something else is done; `check` shows them all.
+const SHOWN_MAX: usize = 20;
 
-impl Source {
-    pub(super) fn of(source: &str, options: &SiteOptions) -> Result<Source, Failure> {
-        let compiler = Compiler::new()
-            .files("/", source)
-            .store(options.store)
-            .cache(match &options.cache {
-                Cache::Usual => usual_cache(),
-                Cache::In(directory) => Some(directory.clone()),
-                Cache::Off => None,
-            });
-        Ok(Source { compiler })
+/// The compiler for a site.
+pub(super) fn compiler(options: &SiteOptions) -> Compiler {
+    let mount = Mount::files(&options.base_path, options.source.clone())
+        .root(options.root.clone())
+        .clean_urls(options.clean_urls)
+        .single_page(options.single_page);
+    let compiler = Compiler::new()
+        .mount(mount)
+        .csp(options.csp)
+        .store(options.store)
+        .cache(match &options.cache {
+            Cache::Usual => usual_cache(),
+            Cache::In(directory) => Some(directory.clone()),
+            Cache::Off => None,
+        });
+    match &options.codings {
+        Some(codings) => compiler.codings(codings),
+        None => compiler,
     }
 }
 
@@ -45,30 +50,58 @@ fn usual_cache() -> Option<PathBuf> {
     home.is_absolute().then(|| home.join("chapbook"))
 }
 
-/// Compiles to the present position of `out`, with a bar if somebody is there to see it.
-pub(super) fn with_progress<W: Read + Write + Seek>(
-    source: &Source,
+/// Compiles to the present position of `out`, with a bar if somebody is there to see it, and says
+/// what was found.
+pub(super) fn compile_to<W: Read + Write + Seek>(
+    options: &SiteOptions,
     out: &mut W,
 ) -> Result<Compiled, Failure> {
-    let bar = Bar::new();
-    let compiled = source
-        .compiler
-        .compile_to(out, &|progress| bar.show(progress));
-    bar.clear();
-    let compiled = compiled.map_err(Failure::unusable)?;
+    let compiled = with_bar(|bar| compiler(options).compile_to(out, bar))?;
     for hidden in &compiled.left_out {
         say(format_args!(
             "left out, since its name begins with a dot: {}",
             hidden.display()
         ));
     }
-    Ok(compiled)
+    let told: Vec<&Finding> = compiled
+        .findings
+        .iter()
+        .filter(|finding| !finding.kind.is_note())
+        .collect();
+    for finding in told.iter().take(SHOWN_MAX) {
+        say(format_args!("{finding}"));
+    }
+    let more = told.len().saturating_sub(SHOWN_MAX);
+    if more > 0 {
+        say(format_args!("and {more} more findings; see chapbook check"));
+    }
+    let denied = options.deny.as_deref().unwrap_or_default();
+    match count(&compiled.findings, denied) {
+        0 => Ok(compiled),
+        count => Err(Failure::failed(format!("{count} findings are denied"))),
+    }
+}
+
+/// How many of the findings are of one of the kinds.
+pub(super) fn count(findings: &[Finding], kinds: &[FindingKind]) -> usize {
+    let is_counted = |finding: &&Finding| kinds.contains(&finding.kind);
+    findings.iter().filter(is_counted).count()
+}
+
+/// Does something that takes its time, with a bar if somebody is there to see it.
+pub(super) fn with_bar(
+    work: impl FnOnce(&dyn Fn(Progress)) -> Result<Compiled, sitepack::compiler::Error>,
+) -> Result<Compiled, Failure> {
+    let bar = Bar::new();
+    let done = work(&|progress| bar.show(progress));
+    bar.clear();
+    done.map_err(Failure::unusable)
 }
 
 /// Compiles into memory, for as long as the program runs.
-pub(super) fn in_memory(source: &Source) -> Result<Site<'static>, Failure> {
+pub(super) fn in_memory(options: &SiteOptions) -> Result<Site<'static>, Failure> {
     let mut out = Cursor::new(Vec::new());
-    with_progress(source, &mut out)?;
+    compile_to(options, &mut out)?;
     let bytes: &'static [u8] = Vec::leak(out.into_inner());
     Site::open(bytes).map_err(|e| Failure::failed(format!("failed to open the site: {e}")))
 }

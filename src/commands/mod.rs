@@ -2,6 +2,8 @@
 
 mod cat;
 #[cfg(feature = "pack")]
+mod check;
+#[cfg(feature = "pack")]
 mod compile;
 mod extract;
 mod healthcheck;
@@ -25,6 +27,8 @@ use crate::embedded;
 pub fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::Serve(options) => serve::run(&options),
+        #[cfg(feature = "pack")]
+        Command::Check(options) => check::run(&options),
         #[cfg(feature = "pack")]
         Command::Pack(options) => pack::run(&options),
         Command::Ls { json } => ls::run(json),

@@ -14,7 +14,7 @@ use memchr::memmem;
 use sitepack::Appended;
 use sitepack::compiler::Compiled;
 
-use super::compile::{self, Source};
+use super::compile;
 use super::human;
 use crate::cli::{Failure, PackOptions};
 use crate::embedded;
@@ -32,8 +32,7 @@ pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
     part.file
         .seek(SeekFrom::Start(site_offset))
         .map_err(|e| unusable(&e))?;
-    let source = Source::of(&options.source, &options.site)?;
-    let compiled = compile::with_progress(&source, &mut part.file)?;
+    let compiled = compile::compile_to(&options.site, &mut part.file)?;
     let appended = Appended {
         executable_bytes,
         site_offset,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 #[cfg(feature = "pack")]
-use super::compile::{self, Source};
+use super::compile;
 use super::site;
 use crate::cli::{Failure, ServeOptions};
 use crate::log::{AccessLog, say};
@@ -20,7 +20,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let signals = Signals::catch().map_err(failed)?;
     #[cfg(feature = "pack")]
     let site = match &options.source {
-        Some((source, how)) => compile::in_memory(&Source::of(source, how)?)?,
+        Some(source) => compile::in_memory(source)?,
         None => site()?,
     };
     #[cfg(not(feature = "pack"))]

@@ -1,6 +1,6 @@
 //! `chapbook version`: what this executable is.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{human, print, site};
 use crate::cli::Failure;
@@ -10,6 +10,11 @@ pub(super) fn run(json: bool) -> Result<(), Failure> {
     let site = site()?;
     let version = env!("CARGO_PKG_VERSION");
     let engine = Engine::default().name();
+    let provenance = site.provenance();
+    let provenance: Option<Value> = provenance
+        .map(serde_json::from_str)
+        .transpose()
+        .map_err(Failure::failed)?;
     let text = if json {
         let version = json!({
             "version": version,
@@ -19,6 +24,7 @@ pub(super) fn run(json: bool) -> Result<(), Failure> {
                 "paths": site.len(),
                 "bytes": site.bytes(),
                 "modified": site.modified().map(sitepack::date::rfc3339),
+                "provenance": provenance,
             },
         });
         format!("{version:#}\n")

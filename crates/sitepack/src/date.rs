@@ -193,6 +193,28 @@ pub fn parse_date(text: &str) -> Option<u64> {
     if is_shaped { civil.to_unix() } else { None }
 }
 
+/// Reads a moment such as `1994-11-06T08:49:37.5+01:00` (RFC 3339); fractions are dropped.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<u64> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let (time, rest) = rest.strip_prefix('T')?.split_at_checked(8)?;
+    let clock = |text: &str| {
+        let mut parts = text.split(':').map(|part| part.parse::<u64>().ok());
+        let seconds =
+            parts.next()?? * 3600 + parts.next()?? * 60 + parts.next().flatten().unwrap_or(0);
+        parts.next().is_none().then_some(seconds)
+    };
+    let zone =
+        rest.trim_start_matches(|character: char| character == '.' || character.is_ascii_digit());
+    let local = parse_date(date)?.checked_add(clock(time)?)?;
+    match zone.split_at_checked(1)? {
+        ("Z", "") => Some(local),
+        ("+", offset) => local.checked_sub(clock(offset)?),
+        ("-", offset) => local.checked_add(clock(offset)?),
+        _ => None,
+    }
+}
+
 fn pick(names: &[&'static str], index: u64) -> &'static str {
     usize::try_from(index)
         .ok()
@@ -203,7 +225,24 @@ fn pick(names: &[&'static str], index: u64) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Civil, imf_fixdate, parse_date, rfc3339};
+    use super::{Civil, imf_fixdate, parse_date, parse_rfc3339, rfc3339};
+
+    #[test]
+    fn moments_of_rfc_3339_are_read() {
+        for (text, expected) in [
+            ("1994-11-06T08:49:37Z", Some(784_111_777)),
+            ("1994-11-06T08:49:37.123Z", Some(784_111_777)),
+            ("1994-11-06T09:49:37+01:00", Some(784_111_777)),
+            ("1994-11-06T07:19:37-01:30", Some(784_111_777)),
+            ("1994-11-06T08:49:37", None),
+            ("1994-11-06", None),
+            ("1994-11-06T08:49Z", None),
+            ("1970-01-01T00:00:00+01:00", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_rfc3339(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn known_moments() {

@@ -8,7 +8,7 @@
 //!   slots            8 bytes each, a power of two of them: a hash table with linear probing
 //!   resources        48 bytes each, sorted by path: a resource or a redirect
 //!   representations  80 bytes each, a resource's together, the shortest first
-//!   rules            24 bytes each, in their order: redirects with placeholders
+//!   rules            16 bytes each, in their order: redirects with placeholders
 //!   strings          paths, media types, locations, prepared field lines; each stored once
 //! ```
 //!
@@ -38,7 +38,7 @@ pub const RESOURCE_BYTES: usize = 48;
 /// The length of a representation's record in bytes.
 pub const REPRESENTATION_BYTES: usize = 80;
 /// The length of a rule in bytes.
-pub const RULE_BYTES: usize = 24;
+pub const RULE_BYTES: usize = 16;
 /// The resource index that marks a free slot, and the absence of a 404 page.
 pub const NONE: u32 = u32::MAX;
 /// Contents begin on this boundary, and so do large ones: a page, so that one can be mapped or
@@ -456,8 +456,6 @@ pub(crate) struct RuleRecord {
     pub(crate) pattern: Text,
     pub(crate) target: Text,
     pub(crate) status: u16,
-    /// Whether it stands above a resource of the same path.
-    pub(crate) force: bool,
 }
 
 impl RuleRecord {
@@ -469,7 +467,6 @@ impl RuleRecord {
             out.extend_from_slice(&text.bytes.to_le_bytes());
         }
         out.extend_from_slice(&self.status.to_le_bytes());
-        out.push(u8::from(self.force));
         out.resize(start + RULE_BYTES, 0);
     }
 
@@ -481,12 +478,10 @@ impl RuleRecord {
         let pattern = fields.text()?;
         let target = fields.text()?;
         let status = fields.u16()?;
-        let [force] = fields.array()?;
         Some(RuleRecord {
             pattern,
             target,
             status,
-            force: force == 1,
         })
     }
 }

@@ -73,8 +73,6 @@ pub struct Rule<'a> {
     pub target: &'a str,
     /// The status code: a redirect's, or 200 or 404 for a resource that is shown in its place.
     pub status: u16,
-    /// Whether it stands above a resource of the same path.
-    pub force: bool,
 }
 
 /// A content, and everything that is true of just this content.
@@ -258,7 +256,6 @@ impl<'a> Site<'a> {
             pattern: text(strings, record.pattern)?,
             target: text(strings, record.target)?,
             status: record.status,
-            force: record.force,
         })
     }
 

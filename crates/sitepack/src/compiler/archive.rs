@@ -19,8 +19,6 @@
 //! name without a word; `zip` also brings a dozen crates. What remains of both formats for a
 //! reader is small.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "wired in by the compiler"))]
-
 mod fault;
 #[cfg(test)]
 mod hostile;

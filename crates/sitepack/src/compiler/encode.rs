@@ -14,6 +14,7 @@ use super::codec::{self, Effort};
 use super::error::Error;
 use super::freshness;
 use super::page::{Page, with_charset};
+use super::survey::{Survey, Surveyed};
 use super::write::Contents;
 use super::{Progress, Store};
 use crate::coding::ContentCoding;
@@ -43,6 +44,9 @@ const SAMPLES_BYTES_MAX: u64 = 16 << 20;
 
 /// How contents are coded and stored.
 pub(crate) struct Settings<'a> {
+    pub(crate) survey: Survey<'a>,
+    /// Nothing is coded and nothing written.
+    pub(crate) only_surveys: bool,
     pub(crate) store: Store,
     pub(crate) codings: &'a [ContentCoding],
     pub(crate) effort: Effort,
@@ -65,22 +69,36 @@ pub(crate) struct Encoded {
     pub(crate) digest: Digest,
 }
 
-/// A page with its representations, the shortest first. Equal lengths: the plainer coding first.
-#[derive(Debug)]
+/// What is sent for a path. The representations: the shortest first; of equals the plainer one.
+#[derive(Clone, Debug)]
 pub(crate) struct Resource {
-    pub(crate) page: Page,
+    /// What it was made of, for messages.
+    pub(crate) origin: String,
     pub(crate) media_type: String,
     pub(crate) immutable: bool,
     pub(crate) representations: Vec<Encoded>,
+    /// Its policy for browsers, and the field that it is stated in.
+    pub(crate) policy: Option<(&'static str, String)>,
+}
+
+/// What was found out about a page while it was coded and written.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) media_type: String,
+    pub(crate) immutable: bool,
+    /// Of the plain content.
+    pub(crate) digest: Digest,
+    pub(crate) representations: Vec<Encoded>,
+    pub(crate) surveyed: Surveyed,
 }
 
 /// Codes every page and writes it. The order of pages is kept, whichever thread does them.
 pub(crate) fn encode<W: Read + Write + Seek>(
-    pages: Vec<Page>,
+    pages: &[Page],
     settings: &Settings<'_>,
-    contents: &mut Contents<'_, W>,
+    mut contents: Option<&mut Contents<'_, W>>,
     progress: &dyn Fn(Progress),
-) -> Result<Vec<Resource>, Error> {
+) -> Result<Vec<Placed>, Error> {
     let weights: Vec<u64> = pages.iter().map(|page| page.content.bytes()).collect();
     let bytes_all = weights.iter().sum();
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -89,7 +107,7 @@ pub(crate) fn encode<W: Read + Write + Seek>(
     thread::scope(|scope| {
         let (tell, told) = mpsc::channel();
         for _ in 0..threads.min(pages.len().max(1)) {
-            let (tell, window, pages) = (tell.clone(), &window, &pages);
+            let (tell, window) = (tell.clone(), &window);
             scope.spawn(move || {
                 while let Some((index, page)) =
                     window.take().and_then(|at| Some((at, pages.get(at)?)))
@@ -107,7 +125,7 @@ pub(crate) fn encode<W: Read + Write + Seek>(
             early.insert(index, coded);
             while let Some(coded) = early.remove(&done.len()) {
                 let weight = weights.get(done.len()).copied().unwrap_or(0);
-                let placed = coded.and_then(|coded: CodedPage| coded.place(contents));
+                let placed = coded.and_then(|coded: CodedPage| coded.place(&mut contents));
                 done.push(placed.inspect_err(|_| window.close())?);
                 window.release(weight);
                 bytes += weight;
@@ -121,13 +139,7 @@ pub(crate) fn encode<W: Read + Write + Seek>(
         }
         Ok(())
     })?;
-    let resource = |(page, placed): (Page, Placed)| Resource {
-        page,
-        media_type: placed.media_type,
-        immutable: placed.immutable,
-        representations: placed.representations,
-    };
-    Ok(pages.into_iter().zip(done).map(resource).collect())
+    Ok(done)
 }
 
 /// Hands out pages in their order, not more at once than memory should hold.
@@ -190,18 +202,13 @@ impl Window<'_> {
     }
 }
 
-/// What is found out about a page whose content is written.
-struct Placed {
-    media_type: String,
-    immutable: bool,
-    representations: Vec<Encoded>,
-}
-
 /// A page that is coded and not yet written.
 struct CodedPage {
     origin: String,
     media_type: String,
     immutable: bool,
+    digest: Digest,
+    surveyed: Surveyed,
     /// What is to be stored.
     blobs: Vec<(Digest, Vec<u8>)>,
     /// The representations, with the number of the blob that each is made of.
@@ -211,12 +218,14 @@ struct CodedPage {
 impl CodedPage {
     fn place<W: Read + Write + Seek>(
         self,
-        contents: &mut Contents<'_, W>,
+        contents: &mut Option<&mut Contents<'_, W>>,
     ) -> Result<Placed, Error> {
         let mut spans = Vec::new();
-        for (digest, blob) in &self.blobs {
-            let span = contents.add(blob, *digest);
-            spans.push(span.map_err(|e| Error::new("write", &self.origin, e))?);
+        if let Some(contents) = contents {
+            for (digest, blob) in &self.blobs {
+                let span = contents.add(blob, *digest);
+                spans.push(span.map_err(|e| Error::new("write", &self.origin, e))?);
+            }
         }
         let mut representations: Vec<Encoded> = self
             .representations
@@ -230,7 +239,9 @@ impl CodedPage {
         Ok(Placed {
             media_type: self.media_type,
             immutable: self.immutable,
+            digest: self.digest,
             representations,
+            surveyed: self.surveyed,
         })
     }
 
@@ -265,9 +276,14 @@ fn encode_page(page: &Page, settings: &Settings<'_>) -> Result<CodedPage, Error>
         origin: page.origin.clone(),
         media_type: with_charset(&page.media_type, &content),
         immutable: freshness::is_immutable(page.path.as_str(), &digest),
+        digest,
+        surveyed: settings.survey.page(page, &content),
         blobs: Vec::new(),
         representations: Vec::new(),
     };
+    if settings.only_surveys {
+        return Ok(coded);
+    }
     let codings = if is_compressed(&page.media_type) {
         Vec::new()
     } else {

@@ -44,11 +44,13 @@ pub enum FindingKind {
     OwnPolicy,
     /// The file is not UTF-8: browsers guess, and hashes may be of another text.
     NotUtf8,
+    /// A pattern of `_headers` takes no path of the site.
+    UnusedRule,
 }
 
 impl FindingKind {
     /// Every kind.
-    pub const ALL: [FindingKind; 13] = [
+    pub const ALL: [FindingKind; 14] = [
         FindingKind::DeadLink,
         FindingKind::OutsideBase,
         FindingKind::CaseClash,
@@ -62,6 +64,7 @@ impl FindingKind {
         FindingKind::PolicyBlocks,
         FindingKind::OwnPolicy,
         FindingKind::NotUtf8,
+        FindingKind::UnusedRule,
     ];
 
     /// The kind's name, which does not change.
@@ -81,6 +84,7 @@ impl FindingKind {
             FindingKind::PolicyBlocks => "policy-blocks",
             FindingKind::OwnPolicy => "own-policy",
             FindingKind::NotUtf8 => "not-utf-8",
+            FindingKind::UnusedRule => "unused-rule",
         }
     }
 
@@ -90,6 +94,27 @@ impl FindingKind {
         FindingKind::ALL
             .into_iter()
             .find(|kind| kind.name() == name)
+    }
+
+    /// Whether something does not work where the site is served, with or without a network.
+    #[must_use]
+    pub fn breaks(self) -> bool {
+        match self {
+            FindingKind::DeadLink
+            | FindingKind::OutsideBase
+            | FindingKind::CaseClash
+            | FindingKind::ExternalLoad
+            | FindingKind::ExternalContact
+            | FindingKind::PolicyBlocks => true,
+            FindingKind::InlineScript
+            | FindingKind::InlineStyle
+            | FindingKind::InlineHandler
+            | FindingKind::Eval
+            | FindingKind::PolicyRelaxed
+            | FindingKind::OwnPolicy
+            | FindingKind::NotUtf8
+            | FindingKind::UnusedRule => false,
+        }
     }
 
     /// Whether it breaks nothing under the policy that is made: worth a number, not a line each.
@@ -108,7 +133,8 @@ impl FindingKind {
             | FindingKind::PolicyRelaxed
             | FindingKind::PolicyBlocks
             | FindingKind::OwnPolicy
-            | FindingKind::NotUtf8 => false,
+            | FindingKind::NotUtf8
+            | FindingKind::UnusedRule => false,
         }
     }
 }

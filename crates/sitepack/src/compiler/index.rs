@@ -1,37 +1,51 @@
-//! Index: every path once, sorted; redirects for directories without their slash; field lines.
+//! Index: every path once, sorted; redirects; field lines.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::encode::{Encoded, Resource};
 use super::error::Error;
-use super::page::{Moved, Policy};
+use super::headers::{FieldChange, HeaderRules};
+use super::page::Moved;
+use super::redirects::Redirect;
 use crate::coding::ContentCoding;
 use crate::date::imf_fixdate;
 use crate::path::SitePath;
+use crate::rules::{self, Pattern};
 
 /// Pages that the server makes itself stand under this prefix.
 const MANAGEMENT_PREFIX: &str = "/-/";
-/// The page that answers for what is missing.
-const NOT_FOUND_PATH: &str = "/404.html";
+/// The name of the page that answers for what is missing.
+const NOT_FOUND_NAME: &str = "/404.html";
 /// 308 Permanent Redirect: method and content are kept (RFC 9110 §15.4.9).
 const PERMANENT: u16 = 308;
+/// The status of a resource that answers for itself.
+const OK: u16 = 200;
 /// Paths and field lines have 16-bit lengths in the packed site.
 const TEXT_BYTES_MAX: usize = 4096;
 
 /// What a path leads to, ready to be written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Target {
-    Resource(Resource),
-    Redirect { location: String, status: u16 },
+    Resource {
+        resource: Resource,
+        /// 404 where a rule shows it in place of something that is missing.
+        status: u16,
+        /// What the author says of its fields.
+        changes: Vec<FieldChange>,
+    },
+    Redirect {
+        location: String,
+        status: u16,
+    },
 }
 
-/// A redirect or rewrite for every path of a pattern.
-#[derive(Debug)]
+/// A redirect or rewrite for every path of a pattern, where nothing else is.
+#[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) from: String,
     pub(crate) to: String,
     pub(crate) status: u16,
-    pub(crate) force: bool,
 }
 
 /// Everything in the site, by path in byte order.
@@ -45,29 +59,64 @@ pub(crate) struct Index {
     pub(crate) not_found: Option<usize>,
 }
 
+/// What there is to index.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    pub(crate) resources: Vec<(SitePath<'static>, Resource)>,
+    pub(crate) moved: Vec<Moved>,
+    pub(crate) headers: Vec<HeaderRules>,
+    pub(crate) redirects: Vec<(PathBuf, Redirect)>,
+    pub(crate) modified: Option<u64>,
+}
+
 /// Puts everything under its path.
-pub(crate) fn index(
-    resources: Vec<Resource>,
-    moved: Vec<Moved>,
-    modified: Option<u64>,
-) -> Result<Index, Error> {
-    let mut targets: BTreeMap<SitePath<'static>, Target> = BTreeMap::new();
-    for resource in resources {
-        let path = resource.page.path.clone();
-        if path.as_str().starts_with(MANAGEMENT_PREFIX) {
-            let cause = format!("`{MANAGEMENT_PREFIX}` belongs to the server's own pages");
-            return Err(Error::new("place", &resource.page.origin, cause));
+pub(crate) fn index(parts: Parts) -> Result<Index, Error> {
+    let Parts {
+        resources,
+        moved,
+        headers,
+        redirects,
+        modified,
+    } = parts;
+    let mut targets = place(resources, &headers)?;
+    let pages = targets.clone_paths_if(redirects.iter().any(|(_, rule)| rule.force));
+    for path in pages {
+        // A page gives way if the first rule that takes its path says so with `!`.
+        let first = redirects.iter().find(|(_, rule)| takes(rule, &path));
+        if let Some((file, rule)) = first.filter(|(_, rule)| rule.force) {
+            let target = target_of(file, rule, &path, &targets, &moved, &headers)?;
+            targets.0.insert(path, target);
         }
-        if path.encoded().len() > TEXT_BYTES_MAX {
-            let cause = format!("its path is longer than {TEXT_BYTES_MAX} bytes");
-            return Err(Error::new("place", &resource.page.origin, cause));
-        }
-        if let Some(Target::Resource(other)) = targets.get(&path) {
-            let cause = format!("its path `{path}` is taken by `{}`", other.page.origin);
-            return Err(Error::new("place", &resource.page.origin, cause));
-        }
-        targets.insert(path, Target::Resource(resource));
     }
+    let mut patterns = Vec::new();
+    for (file, rule) in &redirects {
+        if rule.is_static {
+            let failed = |cause: String| Error::at_line(file, rule.line, cause);
+            let from = SitePath::from_decoded(rule.from.clone());
+            let from = from.map_err(|e| failed(e.to_string()))?;
+            if from.as_str().starts_with(MANAGEMENT_PREFIX) {
+                let cause = "belongs to the server's own pages";
+                return Err(failed(format!("`{MANAGEMENT_PREFIX}` {cause}")));
+            }
+            if !targets.0.contains_key(&from) {
+                let target = target_of(file, rule, &from, &targets, &moved, &headers)?;
+                targets.0.insert(from, target);
+            }
+        } else {
+            let to = shown(file, rule, &targets, &moved)?;
+            let to = to.map_or_else(|| rule.to.clone(), |path| path.encoded());
+            patterns.push(Rule {
+                from: rule.from.clone(),
+                to: if rule.is_rewrite() {
+                    to
+                } else {
+                    rule.to.clone()
+                },
+                status: rule.status,
+            });
+        }
+    }
+    let mut targets = targets.0;
     let directories: Vec<Moved> = targets.keys().filter_map(without_slash).collect();
     // A page stands above a redirect, and the first redirect above a later one.
     for Moved { from, to } in moved.into_iter().chain(directories) {
@@ -77,15 +126,139 @@ pub(crate) fn index(
         };
         targets.entry(from).or_insert(redirect);
     }
-    let not_found = targets.iter().position(|(path, target)| {
-        path.as_str() == NOT_FOUND_PATH && matches!(target, Target::Resource(_))
-    });
     Ok(Index {
+        not_found: not_found(&targets),
         targets,
         modified,
-        rules: Vec::new(),
-        not_found,
+        rules: patterns,
     })
+}
+
+/// The targets so far.
+struct Targets(BTreeMap<SitePath<'static>, Target>);
+
+impl Targets {
+    fn clone_paths_if(&self, wanted: bool) -> Vec<SitePath<'static>> {
+        if wanted {
+            self.0.keys().cloned().collect()
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+fn place(
+    resources: Vec<(SitePath<'static>, Resource)>,
+    headers: &[HeaderRules],
+) -> Result<Targets, Error> {
+    let mut targets: BTreeMap<SitePath<'static>, Target> = BTreeMap::new();
+    for (path, resource) in resources {
+        let origin = resource.origin.clone();
+        if path.as_str().starts_with(MANAGEMENT_PREFIX) {
+            let cause = format!("`{MANAGEMENT_PREFIX}` belongs to the server's own pages");
+            return Err(Error::new("place", origin, cause));
+        }
+        if path.encoded().len() > TEXT_BYTES_MAX {
+            let cause = format!("its path is longer than {TEXT_BYTES_MAX} bytes");
+            return Err(Error::new("place", origin, cause));
+        }
+        if let Some(Target::Resource { resource, .. }) = targets.get(&path) {
+            let cause = format!("its path `{path}` is taken by `{}`", resource.origin);
+            return Err(Error::new("place", origin, cause));
+        }
+        let target = resource_target(&path, resource, OK, headers)?;
+        targets.insert(path, target);
+    }
+    Ok(Targets(targets))
+}
+
+/// A resource under a path, with what the author says of that path.
+fn resource_target(
+    path: &SitePath<'_>,
+    mut resource: Resource,
+    status: u16,
+    headers: &[HeaderRules],
+) -> Result<Target, Error> {
+    let mut changes = Vec::new();
+    for rules in headers {
+        changes.extend(rules.of(path.as_str())?);
+    }
+    for change in &changes {
+        if let FieldChange::Set { name, value } = change
+            && name.eq_ignore_ascii_case("content-type")
+        {
+            resource.media_type.clone_from(value);
+        }
+    }
+    Ok(Target::Resource {
+        resource,
+        status,
+        changes,
+    })
+}
+
+fn takes(rule: &Redirect, path: &SitePath<'_>) -> bool {
+    if rule.is_static {
+        return rule.from == path.as_str();
+    }
+    Pattern::new(&rule.from).is_ok_and(|pattern| pattern.matches(path.as_str()).is_some())
+}
+
+/// What a rule makes of a path that it takes.
+fn target_of(
+    file: &Path,
+    rule: &Redirect,
+    from: &SitePath<'static>,
+    targets: &Targets,
+    moved: &[Moved],
+    headers: &[HeaderRules],
+) -> Result<Target, Error> {
+    let failed = |e: rules::TargetError| Error::at_line(file, rule.line, e);
+    let pattern = Pattern::new(&rule.from).map_err(|e| Error::at_line(file, rule.line, e))?;
+    let captures = pattern.matches(from.as_str()).unwrap_or_default();
+    if !rule.is_rewrite() {
+        shown(file, rule, targets, moved)?;
+        return Ok(Target::Redirect {
+            location: rules::location(&rule.to, &captures).map_err(failed)?,
+            status: rule.status,
+        });
+    }
+    let path = rules::rewritten(&rule.to, &captures).map_err(failed)?;
+    let resource = existing(file, rule, path, targets, moved)?.1;
+    resource_target(from, resource.clone(), rule.status, headers)
+}
+
+/// The page that must be there for a rule, if that does not depend on the request.
+fn shown(
+    file: &Path,
+    rule: &Redirect,
+    targets: &Targets,
+    moved: &[Moved],
+) -> Result<Option<SitePath<'static>>, Error> {
+    let Some(needed) = rule.page_needed() else {
+        return Ok(None);
+    };
+    existing(file, rule, needed, targets, moved).map(|(path, _)| Some(path))
+}
+
+/// The resource at a path, or where a file of that name is served.
+fn existing<'t>(
+    file: &Path,
+    rule: &Redirect,
+    path: SitePath<'static>,
+    targets: &'t Targets,
+    moved: &[Moved],
+) -> Result<(SitePath<'static>, &'t Resource), Error> {
+    let is_page = matches!(targets.0.get(&path), Some(Target::Resource { .. }));
+    let moved_to = moved.iter().find(|moved| !is_page && moved.from == path);
+    let place = moved_to.map_or(&path, |moved| &moved.to);
+    match targets.0.get(place) {
+        Some(Target::Resource { resource, .. }) => Ok((place.clone(), resource)),
+        Some(Target::Redirect { .. }) | None => {
+            let cause = format!("there is no page at `{path}`, which the rule shows");
+            Err(Error::at_line(file, rule.line, cause))
+        }
+    }
 }
 
 /// `/a` for `/a/`.
@@ -101,6 +274,17 @@ fn without_slash(directory: &SitePath<'static>) -> Option<Moved> {
     })
 }
 
+/// The 404 page nearest to the root: a site below a prefix has it there.
+fn not_found(targets: &BTreeMap<SitePath<'static>, Target>) -> Option<usize> {
+    let is_page = |target: &Target| matches!(target, Target::Resource { .. });
+    targets
+        .iter()
+        .enumerate()
+        .filter(|(_, (path, target))| path.as_str().ends_with(NOT_FOUND_NAME) && is_page(target))
+        .min_by_key(|(_, (path, _))| path.as_str().matches('/').count())
+        .map(|(place, _)| place)
+}
+
 /// The field lines of a representation that are its own: `Content-Length`, `ETag`.
 pub(crate) fn own_fields(encoded: &Encoded) -> [String; 2] {
     [
@@ -110,9 +294,11 @@ pub(crate) fn own_fields(encoded: &Encoded) -> [String; 2] {
 }
 
 /// The field lines that it shares with others, in four groups: the content's, those about the
-/// resource, those for caches, those for the browser's security.
+/// resource, those for caches, those for the browser's security and whatever else the author
+/// wants.
 pub(crate) fn shared_fields(
     resource: &Resource,
+    changes: &[FieldChange],
     coding: ContentCoding,
     modified: Option<u64>,
 ) -> [String; 4] {
@@ -128,14 +314,61 @@ pub(crate) fn shared_fields(
     if resource.representations.len() > 1 {
         cache.push_str("Vary: Accept-Encoding\r\n");
     }
-    cache.push_str(if resource.immutable {
-        "Cache-Control: public, max-age=31536000, immutable\r\n"
+    let freshness = if resource.immutable {
+        "public, max-age=31536000, immutable"
     } else {
-        "Cache-Control: no-cache\r\n"
-    });
-    let mut security = match resource.page.policy {
-        Policy::Fixed(policy) => format!("Content-Security-Policy: {policy}\r\n"),
+        "no-cache"
     };
-    security.push_str("Referrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n");
+    push(&mut cache, changes, "Cache-Control", Some(freshness));
+    let mut security = String::new();
+    let policy = resource.policy.as_ref();
+    let (name, policy) = policy.map_or(("Content-Security-Policy", None), |(name, policy)| {
+        (*name, Some(&**policy))
+    });
+    push(&mut security, changes, name, policy);
+    push(
+        &mut security,
+        changes,
+        "Referrer-Policy",
+        Some("no-referrer"),
+    );
+    push(
+        &mut security,
+        changes,
+        "X-Content-Type-Options",
+        Some("nosniff"),
+    );
+    let own = [
+        "content-type",
+        "cache-control",
+        &name.to_ascii_lowercase(),
+        "referrer-policy",
+        "x-content-type-options",
+    ];
+    for (place, change) in changes.iter().enumerate() {
+        let is = |other: &FieldChange| other.name().eq_ignore_ascii_case(change.name());
+        let is_last = changes.iter().rposition(is) == Some(place);
+        if let FieldChange::Set { name, value } = change
+            && is_last
+            && !own.contains(&&*name.to_ascii_lowercase())
+        {
+            security.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
     [content, about, cache, security]
+}
+
+/// Adds a field with the value that the author wants, or else with the server's.
+fn push(group: &mut String, changes: &[FieldChange], name: &str, usual: Option<&str>) {
+    let last = changes
+        .iter()
+        .rfind(|change| change.name().eq_ignore_ascii_case(name));
+    let value = match last {
+        Some(FieldChange::Set { value, .. }) => Some(&**value),
+        Some(FieldChange::Remove { .. }) => None,
+        None => usual,
+    };
+    if let Some(value) = value {
+        group.push_str(&format!("{name}: {value}\r\n"));
+    }
 }

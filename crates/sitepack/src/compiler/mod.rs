@@ -5,10 +5,16 @@
 //! the time zone or the number of threads. Nothing is skipped silently: what cannot go in is an
 //! [`Error`] that names it.
 
+#[cfg_attr(
+    not(feature = "fetch"),
+    allow(dead_code, reason = "only images have layers, and they are fetched")
+)]
 mod archive;
 mod cache;
 mod check;
 mod codec;
+#[cfg(feature = "config")]
+mod config;
 mod encode;
 mod error;
 #[cfg(feature = "fetch")]
@@ -16,6 +22,7 @@ mod fetch;
 mod files;
 mod finding;
 mod freshness;
+mod gathered;
 mod headers;
 mod index;
 mod page;
@@ -28,7 +35,9 @@ mod resolve;
 mod rule_file;
 mod scan;
 mod source;
+mod sources;
 mod spool;
+mod survey;
 mod theme;
 mod write;
 
@@ -37,7 +46,11 @@ use std::path::{Path, PathBuf};
 
 pub use self::error::Error;
 pub use self::finding::{Finding, FindingKind};
+use self::gathered::Gathered;
 use self::page::Page;
+pub use self::sources::Source;
+pub use self::survey::Csp;
+use self::survey::Survey;
 use crate::coding::ContentCoding;
 use crate::digest::Digest;
 use crate::path::SitePath;
@@ -48,6 +61,7 @@ pub struct Compiler {
     mounts: Vec<Mount>,
     codings: Vec<ContentCoding>,
     store: Store,
+    csp: Csp,
     cache: Option<PathBuf>,
     modified: Option<u64>,
     base_url: Option<String>,
@@ -96,16 +110,72 @@ pub struct Progress {
 
 /// A path prefix and the source whose pages stand under it.
 #[derive(Clone, Debug)]
-struct Mount {
+pub struct Mount {
     at: String,
-    from: PathBuf,
+    from: Source,
     kind: Kind,
+    root: Option<String>,
+    style: files::Style,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Poems,
     Files,
+}
+
+impl Mount {
+    /// Poems under `at` (such as `/poetry/`), and around them the pages that a whole site has.
+    #[must_use]
+    pub fn poems(at: &str, from: Source) -> Mount {
+        Mount {
+            at: at.to_owned(),
+            from,
+            kind: Kind::Poems,
+            root: None,
+            style: files::Style::default(),
+        }
+    }
+
+    /// Files under `at` as they are.
+    #[must_use]
+    pub fn files(at: &str, from: Source) -> Mount {
+        Mount {
+            kind: Kind::Files,
+            ..Mount::poems(at, from)
+        }
+    }
+
+    /// The directory in the source that counts, if not all of it.
+    #[must_use]
+    pub fn root(mut self, root: Option<String>) -> Mount {
+        self.root = root;
+        self
+    }
+
+    /// Of files: `/a` for `a.html`, and a redirect from there.
+    #[must_use]
+    pub fn clean_urls(mut self, clean: bool) -> Mount {
+        self.style.clean_urls = clean;
+        self
+    }
+
+    /// Of files: the index page for every path that leads nowhere.
+    #[must_use]
+    pub fn single_page(mut self, single: bool) -> Mount {
+        self.style.single_page = single;
+        self
+    }
+
+    fn path(&self) -> Result<SitePath<'_>, Error> {
+        let failed = |cause: &str| Error::new("mount", &self.at, cause);
+        let path = SitePath::from_decoded(&*self.at).map_err(|e| failed(&e.to_string()))?;
+        if path.as_str().ends_with('/') {
+            Ok(path)
+        } else {
+            Err(failed("it must end with `/`"))
+        }
+    }
 }
 
 /// A packed site, and what it was made of.
@@ -125,6 +195,8 @@ pub struct Compiled {
     pub inputs: Vec<PathBuf>,
     /// Hidden files and directories of sites, which are not in it.
     pub left_out: Vec<PathBuf>,
+    /// What the author should know, sorted by file and line.
+    pub findings: Vec<Finding>,
 }
 
 impl Default for Compiler {
@@ -142,33 +214,30 @@ impl Compiler {
             mounts: Vec::new(),
             codings,
             store: Store::default(),
+            csp: Csp::default(),
             cache: None,
             modified: None,
             base_url: None,
         }
     }
 
-    /// Adds a directory of poems, whose pages stand under `at` (such as `/poetry/`), and with it
-    /// the pages that a whole site has.
+    /// Adds a mount.
     #[must_use]
-    pub fn poems(mut self, at: &str, from: impl AsRef<Path>) -> Compiler {
-        self.mounts.push(Mount {
-            at: at.to_owned(),
-            from: from.as_ref().to_owned(),
-            kind: Kind::Poems,
-        });
+    pub fn mount(mut self, mount: Mount) -> Compiler {
+        self.mounts.push(mount);
         self
     }
 
-    /// Adds a directory of files, which stand under `at` as they are.
+    /// Adds a directory of poems.
     #[must_use]
-    pub fn files(mut self, at: &str, from: impl AsRef<Path>) -> Compiler {
-        self.mounts.push(Mount {
-            at: at.to_owned(),
-            from: from.as_ref().to_owned(),
-            kind: Kind::Files,
-        });
-        self
+    pub fn poems(self, at: &str, from: impl AsRef<Path>) -> Compiler {
+        self.mount(Mount::poems(at, Source::Path(from.as_ref().to_owned())))
+    }
+
+    /// Adds a directory or an archive of files.
+    #[must_use]
+    pub fn files(self, at: &str, from: impl AsRef<Path>) -> Compiler {
+        self.mount(Mount::files(at, Source::Path(from.as_ref().to_owned())))
     }
 
     /// The content codings to store besides the identity. Without the feature `zstd`, asking for
@@ -188,8 +257,15 @@ impl Compiler {
         self
     }
 
-    /// A directory that keeps what was coded for the next time. One that cannot be made or
-    /// written costs time, not the site.
+    /// Whether browsers are told what pages of files may do. The poems' pages say it always.
+    #[must_use]
+    pub fn csp(mut self, csp: Csp) -> Compiler {
+        self.csp = csp;
+        self
+    }
+
+    /// A directory that keeps what was coded and downloaded for the next time. Where it cannot be
+    /// made or written, coding costs time; only remote sources must have it.
     #[must_use]
     pub fn cache(mut self, directory: Option<PathBuf>) -> Compiler {
         self.cache = directory;
@@ -235,65 +311,90 @@ impl Compiler {
         out: &mut W,
         progress: &dyn Fn(Progress),
     ) -> Result<Compiled, Error> {
-        let mut inputs = vec![PathBuf::from(theme::DIRECTORY)];
-        let mut pages = Vec::new();
-        let mut moved = Vec::new();
-        let mut left_out = Vec::new();
-        let mut modified = None;
-        for mount in &self.mounts {
-            let at = mount.at()?;
-            let tree = read::read(&mount.from, matches!(mount.kind, Kind::Files))?;
-            left_out.extend_from_slice(&tree.left_out);
-            inputs.extend_from_slice(&tree.inputs);
-            let rendered = match mount.kind {
-                Kind::Poems => render::poems(&at, tree, self.base_url.as_deref())?,
-                Kind::Files => files::files(&at, tree)?,
-            };
-            pages.extend(rendered.pages);
-            moved.extend(rendered.moved);
-            modified = modified.max(rendered.modified);
-        }
-        let modified = self.modified.or(modified);
-        if let Some(seconds) = modified.filter(|seconds| *seconds > crate::date::LAST_SECOND) {
-            let cause = "that is after the year 9999";
-            return Err(Error::new("date the site", seconds, cause));
-        }
-        let files = pages.len();
-        let content_bytes = pages.iter().map(|page| page.content.bytes()).sum();
         let failed = |e| Error::new("write", "the packed site", e);
+        let mut gathered = self.gather()?;
         let mut contents = write::Contents::begin(out).map_err(failed)?;
-        let dictionary = self.dictionary(&pages)?;
+        let dictionary = self.dictionary(&gathered.pages)?;
         contents.add_dictionary(&dictionary).map_err(failed)?;
-        let cache = self.cache.as_deref().and_then(cache::Cache::open);
-        let settings = self.settings(&pages, &dictionary, cache.as_ref());
-        let resources = encode::encode(pages, &settings, &mut contents, progress)?;
-        let index = index::index(resources, moved, modified)?;
+        let coded = self.cache.as_deref().map(|cache| cache.join("coded"));
+        let cache = coded.as_deref().and_then(cache::Cache::open);
+        let settings = self.settings(&gathered, &dictionary, cache.as_ref(), false);
+        let placed = encode::encode(&gathered.pages, &settings, Some(&mut contents), progress)?;
+        let policies = settings.survey.policies(&gathered.pages, &placed);
+        drop(settings);
+        let provenance = gathered.provenance(&placed);
+        contents.add_provenance(&provenance).map_err(failed)?;
+        let (index, mut compiled) = gathered.index(placed, policies)?;
         let finished = contents.finish(&index)?;
         if let Some(cache) = cache {
             cache.tidy();
         }
-        Ok(Compiled {
-            bytes: Vec::new(),
-            length: finished.bytes,
-            digest: finished.digest,
-            files,
-            content_bytes,
-            inputs,
-            left_out,
-        })
+        compiled.length = finished.bytes;
+        compiled.digest = finished.digest;
+        Ok(compiled)
+    }
+
+    /// Does all but code and write: for the findings.
+    ///
+    /// # Errors
+    /// As [`Compiler::compile`].
+    pub fn check(&self, progress: &dyn Fn(Progress)) -> Result<Compiled, Error> {
+        let mut gathered = self.gather()?;
+        let settings = self.settings(&gathered, &[], None, true);
+        let contents: Option<&mut write::Contents<'_, Cursor<Vec<u8>>>> = None;
+        let placed = encode::encode(&gathered.pages, &settings, contents, progress)?;
+        let policies = settings.survey.policies(&gathered.pages, &placed);
+        drop(settings);
+        gathered
+            .index(placed, policies)
+            .map(|(_, compiled)| compiled)
+    }
+
+    /// Fetches, reads and renders every mount.
+    fn gather(&self) -> Result<Gathered, Error> {
+        let mut gathered = Gathered::default();
+        let downloads = self.cache.as_deref().map(|cache| cache.join("sources"));
+        for (number, mount) in self.mounts.iter().enumerate() {
+            let at = mount.path()?;
+            if gathered.mounts.iter().any(|other| *other == at.as_str()) {
+                return Err(Error::new("mount", &at, "two mounts have this path"));
+            }
+            let skips_hidden = mount.kind == Kind::Files;
+            let root = mount.root.as_deref();
+            let opened = sources::open(&mount.from, root, skips_hidden, downloads.as_deref())?;
+            gathered.add(mount, number, &at, opened, self.base_url.as_deref())?;
+        }
+        gathered.modified = self.modified.or(gathered.modified);
+        match gathered.modified {
+            Some(seconds) if seconds > crate::date::LAST_SECOND => {
+                let cause = "that is after the year 9999";
+                Err(Error::new("date the site", seconds, cause))
+            }
+            Some(_) | None => Ok(gathered),
+        }
     }
 
     fn settings<'a>(
         &'a self,
-        pages: &[Page],
+        gathered: &'a Gathered,
         dictionary: &'a [u8],
         cache: Option<&'a cache::Cache>,
+        only_surveys: bool,
     ) -> encode::Settings<'a> {
+        let pages = &gathered.pages;
         let compressible = pages
             .iter()
             .filter(|page| !encode::is_compressed(&page.media_type));
         let bytes = compressible.map(|page| page.content.bytes()).sum();
+        let moved = gathered.moved.iter().map(|moved| moved.from.as_str());
+        let paths = pages.iter().map(|page| page.path.as_str());
         encode::Settings {
+            survey: Survey {
+                csp: self.csp,
+                mounts: &gathered.mounts,
+                known: paths.chain(moved).collect(),
+            },
+            only_surveys,
             store: self.store,
             codings: &self.codings,
             effort: codec::Effort::for_site(bytes),
@@ -321,17 +422,5 @@ impl Compiler {
             return Err(Error::new("store a site", self.store.name(), cause));
         }
         Ok(Vec::new())
-    }
-}
-
-impl Mount {
-    fn at(&self) -> Result<SitePath<'_>, Error> {
-        let failed = |cause: &str| Error::new("mount", &self.at, cause);
-        let path = SitePath::from_decoded(&*self.at).map_err(|e| failed(&e.to_string()))?;
-        if path.as_str().ends_with('/') {
-            Ok(path)
-        } else {
-            Err(failed("it must end with `/`"))
-        }
     }
 }

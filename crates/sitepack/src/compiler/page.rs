@@ -1,5 +1,9 @@
 //! What rendering gives: pages under their paths, not yet coded.
 
+use std::path::PathBuf;
+
+use super::headers::HeaderRules;
+use super::redirects::Redirect;
 use super::source::Content;
 use crate::path::SitePath;
 
@@ -11,6 +15,8 @@ pub(crate) struct Page {
     pub(crate) media_type: String,
     pub(crate) content: Content,
     pub(crate) policy: Policy,
+    /// The number of its mount.
+    pub(crate) mount: usize,
     /// What it was made of, for messages.
     pub(crate) origin: String,
     /// Whether the sitemap names it.
@@ -22,6 +28,8 @@ pub(crate) struct Page {
 pub(crate) enum Policy {
     /// Known before.
     Fixed(&'static str),
+    /// Made of what is in the page, if it is one.
+    Computed,
 }
 
 /// A path that leads to another, for good.
@@ -36,6 +44,10 @@ pub(crate) struct Moved {
 pub(crate) struct Rendered {
     pub(crate) pages: Vec<Page>,
     pub(crate) moved: Vec<Moved>,
+    /// What the site's author says of fields.
+    pub(crate) headers: Option<HeaderRules>,
+    /// What the author says of other paths, and the file in which that stands.
+    pub(crate) redirects: Vec<(PathBuf, Redirect)>,
     /// The latest date that a source states, in seconds since 1970.
     pub(crate) modified: Option<u64>,
 }

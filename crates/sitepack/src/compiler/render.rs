@@ -20,6 +20,7 @@ const POEMS_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'
 /// Renders a directory of poems, and around them a whole site.
 pub(crate) fn poems(
     at: &SitePath<'_>,
+    mount: usize,
     tree: SourceTree,
     base_url: Option<&str>,
 ) -> Result<Rendered, Error> {
@@ -51,7 +52,7 @@ pub(crate) fn poems(
     }
     // The author's order: by date, then, or without one, by path.
     read.sort_by_key(|source| (source.poem.date.unwrap_or(u64::MAX), source.page.clone()));
-    Booklet::new(at, read, base_url)?.render()
+    Booklet::new(at, mount, read, base_url)?.render()
 }
 
 struct Source {
@@ -64,6 +65,7 @@ struct Source {
 
 struct Booklet<'a> {
     at: &'a SitePath<'a>,
+    mount: usize,
     sources: Vec<Source>,
     base_url: Option<&'a str>,
     style_path: String,
@@ -74,6 +76,7 @@ struct Booklet<'a> {
 impl<'a> Booklet<'a> {
     fn new(
         at: &'a SitePath<'a>,
+        mount: usize,
         sources: Vec<Source>,
         base_url: Option<&'a str>,
     ) -> Result<Booklet<'a>, Error> {
@@ -83,6 +86,7 @@ impl<'a> Booklet<'a> {
         let style_path = format!("/assets/style.{short}.css");
         Ok(Booklet {
             at,
+            mount,
             sources,
             base_url,
             style_path,
@@ -120,6 +124,7 @@ impl<'a> Booklet<'a> {
             pages: self.pages,
             moved: vec![moved],
             modified,
+            ..Rendered::default()
         })
     }
 
@@ -151,6 +156,7 @@ impl<'a> Booklet<'a> {
                 media_type: "text/plain".to_owned(),
                 content: Content::Memory(std::mem::take(&mut source.content)),
                 policy: Policy::Fixed(POEMS_POLICY),
+                mount: self.mount,
                 origin: source.origin.clone(),
                 listed: false,
             });
@@ -340,6 +346,7 @@ impl<'a> Booklet<'a> {
             media_type: media_type.to_owned(),
             content: Content::Memory(content),
             policy: Policy::Fixed(POEMS_POLICY),
+            mount: self.mount,
             origin: format!("the page {path} of the poems"),
             listed: false,
         });

@@ -7,6 +7,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::spool::Slice;
+
 /// The files of a source, sorted by their paths.
 #[derive(Debug, Default)]
 pub(crate) struct SourceTree {
@@ -34,6 +36,7 @@ pub(crate) struct SourceFile {
 pub(crate) enum Content {
     Memory(Vec<u8>),
     File { path: PathBuf, stamp: Stamp },
+    Slice(Slice),
 }
 
 /// What tells whether a file is the one that was seen before.
@@ -66,6 +69,7 @@ impl Content {
         match self {
             Content::Memory(bytes) => bytes.len() as u64,
             Content::File { stamp, .. } => stamp.bytes,
+            Content::Slice(slice) => slice.bytes(),
         }
     }
 
@@ -74,6 +78,7 @@ impl Content {
     pub(crate) fn read(&self) -> io::Result<Cow<'_, [u8]>> {
         match self {
             Content::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
+            Content::Slice(slice) => slice.read().map(Cow::Owned),
             Content::File { path, stamp } => {
                 let mut file = File::open(path)?;
                 let mut bytes = Vec::with_capacity(usize::try_from(stamp.bytes).unwrap_or(0));

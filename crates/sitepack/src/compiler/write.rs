@@ -27,6 +27,7 @@ pub(crate) struct Contents<'w, W: Read + Write + Seek> {
     digest: Running,
     known: HashMap<Digest, Span>,
     dictionary: Span,
+    provenance: Span,
 }
 
 impl<'w, W: Read + Write + Seek> Contents<'w, W> {
@@ -40,6 +41,7 @@ impl<'w, W: Read + Write + Seek> Contents<'w, W> {
             digest: Running::default(),
             known: HashMap::new(),
             dictionary: Span::default(),
+            provenance: Span::default(),
         };
         contents.out.write_all(&[0; HEADER_BYTES])?;
         Ok(contents)
@@ -69,6 +71,13 @@ impl<'w, W: Read + Write + Seek> Contents<'w, W> {
         Ok(())
     }
 
+    /// Adds where the site came from.
+    pub(crate) fn add_provenance(&mut self, provenance: &str) -> io::Result<()> {
+        let bytes = provenance.as_bytes();
+        self.provenance = self.add(bytes, Digest::of(bytes))?;
+        Ok(())
+    }
+
     /// Writes the index and the header, and reads the whole back: how many bytes it has.
     pub(crate) fn finish(mut self, index: &Index) -> Result<Finished, Error> {
         let failed = |e: io::Error| Error::new("write", "the packed site", e);
@@ -87,7 +96,7 @@ impl<'w, W: Read + Write + Seek> Contents<'w, W> {
             strings_bytes: sections.strings.bytes.len() as u64,
             index_offset: self.at,
             dictionary: self.dictionary,
-            provenance: Span::default(),
+            provenance: self.provenance,
             gzip_maker: GZIP_MAKER,
         };
         let bytes = sections.seal(&header)?;
@@ -152,7 +161,6 @@ impl Sections {
                 pattern: sections.strings.add(&rule.from)?,
                 target: sections.strings.add(&rule.to)?,
                 status: rule.status,
-                force: rule.force,
             };
             sections.rules.push(record);
         }
@@ -167,11 +175,15 @@ impl Sections {
                 location: self.strings.add(location)?,
                 status: *status,
             },
-            Target::Resource(resource) => {
+            Target::Resource {
+                resource,
+                status,
+                changes,
+            } => {
                 let first_representation = u32_of(self.representations.len())?;
                 for encoded in &resource.representations {
                     let own = own_fields(encoded);
-                    let shared = shared_fields(resource, encoded.coding, modified);
+                    let shared = shared_fields(resource, changes, encoded.coding, modified);
                     let record = self.representation(encoded, &own, &shared)?;
                     self.representations.push(record);
                 }
@@ -179,8 +191,8 @@ impl Sections {
                     media_type: self.strings.add(&resource.media_type)?,
                     first_representation,
                     representations: u8::try_from(resource.representations.len())
-                        .map_err(|e| Error::new("write", &resource.page.origin, e))?,
-                    status: OK,
+                        .map_err(|e| Error::new("write", &resource.origin, e))?,
+                    status: *status,
                 }
             }
         };
@@ -244,9 +256,6 @@ impl Sections {
         bytes
     }
 }
-
-/// The status of a resource that answers for itself.
-const OK: u16 = 200;
 
 /// The header for an index that stands alone, at the start of its bytes.
 fn alone(header: &Header, bytes: u64) -> Header {
@@ -355,7 +364,7 @@ fn read_back<R: Read + Seek>(file: &mut R, base: u64, index: &Index) -> Result<(
 fn stored(index: &Index) -> Vec<(Span, Option<Digest>)> {
     let mut spans = Vec::new();
     for target in index.targets.values() {
-        if let Target::Resource(resource) = target {
+        if let Target::Resource { resource, .. } = target {
             for encoded in &resource.representations {
                 let is_content = encoded.making == crate::format::Making::Stored;
                 spans.push((encoded.stored, is_content.then_some(encoded.digest)));
@@ -386,8 +395,15 @@ fn holds(site: &Site<'_>, index: &Index) -> Result<(), String> {
     for (number, (path, target)) in (0..).zip(&index.targets) {
         let found = site.find(path).map_err(|e| e.to_string())?;
         let same = match (target, found) {
-            (Target::Resource(resource), Some(crate::Entry::Resource(found))) => {
-                found.path == path.as_str() && found.media_type == resource.media_type
+            (
+                Target::Resource {
+                    resource, status, ..
+                },
+                Some(crate::Entry::Resource(found)),
+            ) => {
+                found.path == path.as_str()
+                    && found.media_type == resource.media_type
+                    && found.status == *status
             }
             (Target::Redirect { location, .. }, Some(crate::Entry::Redirect(found))) => {
                 found.location == location

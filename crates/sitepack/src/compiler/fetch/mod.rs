@@ -18,11 +18,6 @@
 //! `credentials`); `cache` keeps what came; `client` asks (`address`, `hosts`, `proxy`,
 //! `certificates`, `deadline`, `redact`).
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "wired in by the compiler's sources")
-)]
-
 mod address;
 mod cache;
 mod certificates;
@@ -77,9 +72,7 @@ pub(crate) struct Image {
 pub(crate) struct Layer {
     /// In the cache; its digest and its size are those of the manifest.
     pub(crate) file: PathBuf,
-    /// As the manifest states it.
-    pub(crate) media_type: String,
-    /// What that means. An image with a layer of another form is refused.
+    /// By its media type. An image with a layer of another form is refused.
     pub(crate) form: LayerForm,
 }
 

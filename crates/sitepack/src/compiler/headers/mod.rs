@@ -16,8 +16,6 @@
 //!
 //! What the server owns, an author cannot set: an error says so, at its line (`fields`).
 
-#![cfg_attr(not(test), expect(dead_code, reason = "wired in by the compiler"))]
-
 mod fields;
 mod rule;
 
@@ -25,6 +23,7 @@ use std::path::Path;
 
 use self::rule::Rule;
 use super::error::Error;
+use super::finding::{Finding, FindingKind};
 use super::rule_file::lines;
 
 /// How many rules there may be: Cloudflare's bound.
@@ -52,7 +51,7 @@ pub(crate) enum FieldChange {
 }
 
 impl FieldChange {
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             FieldChange::Set { name, .. } | FieldChange::Remove { name } => name,
         }
@@ -111,8 +110,19 @@ impl HeaderRules {
         Ok(changes)
     }
 
-    /// The lines of patterns that take none of the paths: for a warning.
-    pub(crate) fn unused<'p>(&self, paths: impl Iterator<Item = &'p str>) -> Vec<usize> {
+    /// Patterns that take none of the paths.
+    pub(crate) fn findings<'p>(&self, paths: impl Iterator<Item = &'p str>) -> Vec<Finding> {
+        let finding = |line| Finding {
+            file: self.file.display().to_string(),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            kind: FindingKind::UnusedRule,
+            text: "this pattern takes no path of the site".to_owned(),
+        };
+        self.unused(paths).into_iter().map(finding).collect()
+    }
+
+    /// The lines of patterns that take none of the paths.
+    fn unused<'p>(&self, paths: impl Iterator<Item = &'p str>) -> Vec<usize> {
         let mut idle: Vec<&Rule> = self.rules.iter().collect();
         for path in paths {
             idle.retain(|rule| rule.matches(path).is_none());

@@ -14,8 +14,6 @@
 //!
 //! Whether a page stands where a 200 or 404 rule points is for its caller to check.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "wired in by the compiler"))]
-
 mod reach;
 mod target;
 

@@ -182,7 +182,6 @@ fn two_poems_come_from_docker_registry() {
         assert_eq!(found.created.as_deref(), Some("2026-11-22T10:00:00Z"));
         for (layer, expected) in found.layers.iter().zip([&one, &two]) {
             assert_eq!(layer.form, LayerForm::TarGzip);
-            assert!(layer.media_type.ends_with("gzip"));
             let mut plain = Vec::new();
             let mut decoder = flate2::read::GzDecoder::new(File::open(&layer.file).unwrap());
             decoder.read_to_end(&mut plain).unwrap();

@@ -1,0 +1,275 @@
+//! Fetch: a mount's source becomes a `SourceTree`, wherever it is.
+
+use std::path::{Path, PathBuf};
+
+use super::archive::{self, Unpacked};
+use super::error::Error;
+use super::read;
+use super::source::{Content, SourceFile, SourceTree};
+use crate::digest::Digest;
+
+/// Where the files of a mount come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A directory, or an archive if its name ends like one's.
+    Path(PathBuf),
+    /// An archive to download: `https://…`, or `http://…` of a loopback host.
+    Url {
+        /// Where it is.
+        url: String,
+        /// What it must be.
+        sha256: Digest,
+    },
+    /// A data image: `oci://REGISTRY/REPOSITORY[:TAG]@sha256:…`.
+    Image {
+        /// Its name and digest.
+        reference: String,
+    },
+}
+
+impl Source {
+    /// Reads a source as it is written in `chapbook.toml`, with the digest beside it.
+    ///
+    /// # Errors
+    /// A remote one without a digest, a local one with one, or a digest that is none.
+    pub fn parse(text: &str, sha256: Option<&str>) -> Result<Source, Error> {
+        let failed = |cause: &str| Error::new("use the source", text, cause);
+        let digest = sha256.map(|hex| {
+            Digest::from_hex(hex).ok_or_else(|| failed("its sha256 is not 64 hexadecimal digits"))
+        });
+        let digest = digest.transpose()?;
+        if text.starts_with("oci://") {
+            return match digest {
+                None => Ok(Source::Image {
+                    reference: text.to_owned(),
+                }),
+                Some(_) => Err(failed("an image states its digest itself: …@sha256:…")),
+            };
+        }
+        if text.contains("://") {
+            let sha256 = digest.ok_or_else(|| {
+                failed("a remote source needs its sha256, so that it is the same tomorrow")
+            })?;
+            let url = text.to_owned();
+            return Ok(Source::Url { url, sha256 });
+        }
+        match digest {
+            None => Ok(Source::Path(PathBuf::from(text))),
+            Some(_) => Err(failed("only a remote source has a sha256")),
+        }
+    }
+
+    /// What it is called in messages.
+    fn name(&self) -> PathBuf {
+        match self {
+            Source::Path(path) => path.clone(),
+            Source::Url { url, .. } => PathBuf::from(without_query(url)),
+            Source::Image { reference } => PathBuf::from(reference),
+        }
+    }
+}
+
+/// A source that was opened, and what is known of where it came from.
+pub(crate) struct Opened {
+    pub(crate) tree: SourceTree,
+    /// `directory`, `archive`, a URL without its query, or the reference of an image.
+    pub(crate) from: String,
+    /// Of the archive or image; a directory's is that of its files, which are not read yet.
+    pub(crate) digest: Option<String>,
+}
+
+/// Opens a source. `cache`: where downloads are kept. `root`: the directory in it that counts.
+pub(crate) fn open(
+    source: &Source,
+    root: Option<&str>,
+    skips_hidden: bool,
+    cache: Option<&Path>,
+) -> Result<Opened, Error> {
+    let (unpacked, archive, from, digest) = match source {
+        Source::Path(path) => match archive::kind(&path.to_string_lossy()) {
+            Some(kind) if !path.is_dir() => {
+                let digest = digest_of(path)?.hex();
+                let unpacked = archive::unpack(path, kind)?;
+                (unpacked, Some(path.clone()), "archive".to_owned(), digest)
+            }
+            Some(_) | None => {
+                let path = root.map_or_else(|| path.clone(), |root| path.join(root));
+                return Ok(Opened {
+                    tree: read::read(&path, skips_hidden)?,
+                    from: "directory".to_owned(),
+                    digest: None,
+                });
+            }
+        },
+        Source::Url { url, sha256 } => {
+            let file = download(url, *sha256, cache)?;
+            let kind = archive::kind(url).ok_or_else(|| {
+                let cause = "its name does not end in .tar, .tar.gz, .tar.zst or .zip";
+                Error::new("unpack", without_query(url), cause)
+            })?;
+            let unpacked = archive::unpack(&file, kind)?;
+            (unpacked, None, without_query(url).to_owned(), sha256.hex())
+        }
+        Source::Image { reference } => {
+            let unpacked = image(reference, cache)?;
+            let digest = reference.rsplit(':').next().unwrap_or_default();
+            (unpacked, None, reference.clone(), digest.to_owned())
+        }
+    };
+    let name = source.name();
+    let mut tree = tree(unpacked, &name, root, skips_hidden)?;
+    tree.inputs.extend(archive);
+    Ok(Opened {
+        tree,
+        from,
+        digest: Some(digest),
+    })
+}
+
+/// The files of an archive below `root`, as a directory would have them.
+fn tree(
+    unpacked: Unpacked,
+    name: &Path,
+    root: Option<&str>,
+    skips_hidden: bool,
+) -> Result<SourceTree, Error> {
+    let root = root.map(|root| format!("{}/", root.trim_matches('/')));
+    let root = root.filter(|root| root != "/").unwrap_or_default();
+    let mut tree = SourceTree {
+        modified: unpacked.modified,
+        ..SourceTree::default()
+    };
+    for (whole, slice) in unpacked.files {
+        let Some(path) = whole.strip_prefix(&root) else {
+            continue;
+        };
+        let origin = name.join(&whole);
+        let hidden = |part: &str| part.starts_with('.') && part != ".well-known";
+        if skips_hidden && path.split('/').any(hidden) {
+            tree.left_out.push(origin);
+            continue;
+        }
+        tree.files.push(SourceFile {
+            path: path.to_owned(),
+            origin,
+            content: Content::Slice(slice),
+        });
+    }
+    if tree.files.is_empty() {
+        let cause = match &*root {
+            "" => "there are no files in it".to_owned(),
+            root => format!("there are no files below `{root}` in it"),
+        };
+        return Err(Error::new("read", name.display(), cause));
+    }
+    Ok(tree)
+}
+
+fn digest_of(file: &Path) -> Result<Digest, Error> {
+    let failed = |e| Error::new("read", file.display(), e);
+    let mut file = std::fs::File::open(file).map_err(failed)?;
+    Ok(Digest::of_reader(&mut file).map_err(failed)?.0)
+}
+
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or(url)
+}
+
+#[cfg(feature = "fetch")]
+use fetched::{download, image};
+
+#[cfg(feature = "fetch")]
+mod fetched {
+    use std::path::{Path, PathBuf};
+
+    use super::super::archive::Kind;
+    use super::super::fetch::{self, LayerForm};
+    use super::{Digest, Error, Unpacked, archive, without_query};
+
+    pub(super) fn download(
+        url: &str,
+        sha256: Digest,
+        cache: Option<&Path>,
+    ) -> Result<PathBuf, Error> {
+        fetch::file(url, sha256, place(without_query(url), cache)?)
+    }
+
+    pub(super) fn image(reference: &str, cache: Option<&Path>) -> Result<Unpacked, Error> {
+        let image = fetch::image(reference, place(reference, cache)?)?;
+        let kind = |form| match form {
+            LayerForm::Tar => Kind::Tar,
+            LayerForm::TarGzip => Kind::TarGzip,
+            LayerForm::TarZstd => Kind::TarZstd,
+        };
+        let layers: Vec<(PathBuf, Kind)> = image
+            .layers
+            .into_iter()
+            .map(|layer| (layer.file, kind(layer.form)))
+            .collect();
+        let unpacked = archive::unpack_layers(&layers)
+            .map_err(|e| Error::new("unpack the image", reference, e))?;
+        let created = image
+            .created
+            .as_deref()
+            .and_then(crate::date::parse_rfc3339);
+        Ok(Unpacked {
+            modified: unpacked.modified.or(created),
+            ..unpacked
+        })
+    }
+
+    fn place<'a>(source: &str, cache: Option<&'a Path>) -> Result<&'a Path, Error> {
+        let cause = "there is no directory to keep it in; name one with --cache";
+        cache.ok_or_else(|| Error::new("fetch", source, cause))
+    }
+}
+
+/// What stands in for fetching where it is not built in.
+#[cfg(not(feature = "fetch"))]
+fn download(url: &str, _sha256: Digest, _cache: Option<&Path>) -> Result<PathBuf, Error> {
+    Err(not_built(without_query(url)))
+}
+
+#[cfg(not(feature = "fetch"))]
+fn image(reference: &str, _cache: Option<&Path>) -> Result<Unpacked, Error> {
+    Err(not_built(reference))
+}
+
+#[cfg(not(feature = "fetch"))]
+fn not_built(source: &str) -> Error {
+    let cause = "remote sources need the feature `fetch`: cargo build --features fetch";
+    Error::new("fetch", source, cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Source;
+
+    #[test]
+    fn a_remote_source_has_a_digest_and_a_local_one_has_none() {
+        let hex = "00".repeat(32);
+        for (text, sha256, message) in [
+            ("public", None, None),
+            ("site.tar.gz", None, None),
+            ("https://a.example/site.zip", Some(&*hex), None),
+            ("oci://a.example/b@sha256:0", None, None),
+            ("public", Some(&*hex), Some("only a remote source")),
+            ("https://a.example/site.zip", None, Some("needs its sha256")),
+            (
+                "https://a.example/s.zip",
+                Some("00"),
+                Some("64 hexadecimal"),
+            ),
+            ("oci://a.example/b", Some(&*hex), Some("states its digest")),
+        ] {
+            let found = Source::parse(text, sha256);
+            match (message, found) {
+                (None, found) => assert!(found.is_ok(), "{text}: {found:?}"),
+                (Some(message), found) => {
+                    let found = found.unwrap_err().to_string();
+                    assert!(found.contains(message), "{text}: {found}");
+                }
+            }
+        }
+    }
+}
