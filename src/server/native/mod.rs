@@ -484,8 +484,8 @@ impl Loop {
         self.timers.set(key, Wait::Request, now);
     }
 
-    /// A connection could not be accepted. If that is for want of a descriptor or of memory, an idle
-    /// one makes room.
+    /// A connection could not be accepted. If that is for want of a descriptor or of memory, an
+    /// idle one makes room.
     fn pause_accepting(&mut self, error: &io::Error) {
         if is_scarcity(error)
             && let Some(key) = self.victim()
