@@ -11,6 +11,24 @@ pub const FIELD_SECTION_BYTES_MAX: usize = 32_768;
 /// The most field lines in a request; 431 beyond. Apache takes 100.
 pub const FIELD_LINES_MAX: usize = 100;
 
+/// The most empty lines before a request line that are ignored: RFC 9112 §2.2 asks for one at
+/// least; more are a flood.
+pub const EMPTY_LINES_MAX: usize = 2;
+
+/// The longest method; 501 beyond. No registered one is longer than 32 bytes.
+pub const METHOD_BYTES_MAX: usize = 64;
+
+/// The longest size line of a chunk, its extensions included; 413 beyond. RFC 9112 §7.1.1 asks for
+/// a bound on extensions, which nobody uses.
+pub const SIZE_LINE_BYTES_MAX: u32 = 256;
+
+/// The most bytes of extensions behind all sizes of a content together; 413 beyond. Else 64 KiB of
+/// content could bring 17 MB of them.
+pub const EXTENSIONS_BYTES_MAX: u32 = 4_096;
+
+/// The longest trailer section; 413 beyond. It is ignored, and a checksum takes some 100 bytes.
+pub const TRAILER_BYTES_MAX: u32 = 4_096;
+
 /// The most members of a range set that are looked at; more, and Range is ignored. Merging them
 /// costs their square.
 pub const RANGE_MEMBERS_MAX: usize = 64;
@@ -26,6 +44,10 @@ pub const CONTENT_BYTES_MAX: u64 = 65_536;
 /// How long what is in flight may take after SIGTERM. Below the 10 s after which Docker kills,
 /// with a second to spare.
 pub const DRAIN_SECONDS_MAX: u64 = 9;
+
+/// Signals that come within this time are one: `timeout` tells the process and its group. Nobody's
+/// second Ctrl-C comes as fast.
+pub const SIGNALS_TOGETHER_MILLISECONDS: u64 = 300;
 
 /// How long a quiet moment must last before a drained server ends: a request that was on its way
 /// through the engine when the listener closed still gets its answer.
@@ -80,6 +102,10 @@ pub const TINY_SKIPPED_CONTENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// section; the system's own buffers, up to some 4 MB each, are the greater cost of that.
 pub const CONNECTIONS_MAX: usize = 16_384;
 
+/// How many connections may wait in the system's queue to be accepted; the system may allow fewer.
+/// Those of a burst that lasts as long as a few turns.
+pub const WAITING_CONNECTIONS_MAX: i32 = 1_024;
+
 /// The descriptors that are asked for where the system refuses its own maximum: macOS' OPEN_MAX.
 pub const DESCRIPTORS_MIN: u64 = 10_240;
 
@@ -122,6 +148,10 @@ pub const LINGER_MILLISECONDS_MAX: u64 = 2_000;
 
 /// How many bytes are dropped so.
 pub const LINGER_BYTES_MAX: u64 = 1 << 20;
+
+/// How many events a loop takes from the system at once: so many connections have their turns
+/// before it asks again, and new ones are accepted.
+pub const TURN_EVENTS_MAX: usize = 256;
 
 /// How much is read from a connection at once, into a buffer of the thread: as much as a system
 /// call is worth.

@@ -2,14 +2,8 @@
 //! for the content of a request.
 
 use super::chunk_extension::Extensions;
+use crate::limits::{EXTENSIONS_BYTES_MAX, SIZE_LINE_BYTES_MAX, TRAILER_BYTES_MAX};
 use crate::reason::Reason;
-
-/// The longest size line in bytes, its extensions included.
-const SIZE_LINE_BYTES_MAX: u32 = 256;
-/// The most bytes of extensions behind all sizes together.
-const EXTENSIONS_BYTES_MAX: u32 = 4096;
-/// The longest trailer section in bytes.
-const TRAILER_BYTES_MAX: u32 = 4096;
 
 /// A reader of chunks, fed piece by piece.
 #[derive(Clone, Debug)]

@@ -11,14 +11,9 @@ use memchr::memchr;
 use smallvec::SmallVec;
 
 use super::{is_token_byte, trim_ows};
-use crate::limits::RequestLimits;
+use crate::limits::{EMPTY_LINES_MAX, METHOD_BYTES_MAX, RequestLimits};
 use crate::reason::Reason;
 use crate::request::{Field, Version};
-
-/// § 2.2: at least one empty line before a request line should be ignored; more are a flood.
-const EMPTY_LINES_MAX: usize = 2;
-/// No registered method is longer than 32 bytes; what is this long is none of them.
-const METHOD_BYTES_MAX: usize = 64;
 
 /// A head, read.
 #[derive(Clone, Debug)]

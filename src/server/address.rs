@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::limits::WAITING_CONNECTIONS_MAX;
 use crate::pages;
 
-/// How many connections may wait to be accepted; the system may allow fewer.
-const BACKLOG: i32 = 1024;
 /// The port that is listened on when nobody says otherwise.
 const DEFAULT_PORT: u16 = 8080;
 
@@ -199,7 +198,7 @@ fn bind_socket(address: SocketAddr, shape: Shape) -> io::Result<TcpListener> {
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(shape.progress)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(WAITING_CONNECTIONS_MAX)?;
     Ok(TcpListener::from(socket))
 }
 

@@ -8,9 +8,8 @@ use std::time::Duration;
 #[cfg(unix)]
 use std::time::Instant;
 
-/// Signals that come within this time are one.
 #[cfg(unix)]
-const TOGETHER: Duration = Duration::from_millis(300);
+use crate::limits::SIGNALS_TOGETHER_MILLISECONDS;
 
 type Call = Box<dyn Fn() + Send>;
 
@@ -111,10 +110,11 @@ impl Signals {
     /// When there can be no thread.
     pub(crate) fn end(mut self, context: std::sync::Arc<super::Context>) -> std::io::Result<()> {
         let listen = move || {
+            let together = Duration::from_millis(SIGNALS_TOGETHER_MILLISECONDS);
             let mut first: Option<Instant> = None;
             for signal in self.0.forever() {
                 let since = *first.get_or_insert_with(Instant::now);
-                if context.shutdown.is_begun() && since.elapsed() >= TOGETHER {
+                if context.shutdown.is_begun() && since.elapsed() >= together {
                     std::process::exit(128 + signal);
                 }
                 context.begin_shutdown();

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use chapbook::limits::{ConnectionLimits, RequestLimits};
+
 use crate::exchange::Answer;
 use crate::server::{PATIENCE, Running, chapbook, connect, executable};
 
@@ -161,6 +163,30 @@ fn healthcheck_does_not_wait_for_ever() {
     ]);
     assert_eq!(done.status.code(), Some(1));
     assert!(started.elapsed() < PATIENCE);
+}
+
+/// What the help says is the default is the default.
+#[test]
+fn help_tells_the_limits_as_they_are() {
+    let help = ran(&["serve", "--help"]).stdout;
+    let (connections, requests) = (ConnectionLimits::default(), RequestLimits::default());
+    for (flag, default) in [
+        ("--max-connections", connections.connections as u64),
+        ("--max-requests", u64::from(connections.requests)),
+        ("--max-target", requests.target_bytes as u64),
+        ("--max-fields", requests.field_lines as u64),
+        ("--max-field-bytes", requests.field_section_bytes as u64),
+        ("--request-timeout", connections.request_seconds),
+        ("--idle-timeout", connections.idle_seconds),
+        ("--write-timeout", connections.write_seconds),
+    ] {
+        let told = text(&help)
+            .split(&format!("{flag} "))
+            .nth(1)
+            .and_then(|rest| rest.split("[default: ").nth(1))
+            .and_then(|rest| rest.split(']').next());
+        assert_eq!(told, Some(&*default.to_string()), "{flag}");
+    }
 }
 
 #[cfg(unix)]

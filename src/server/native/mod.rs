@@ -44,14 +44,12 @@ use super::conversation::Terms;
 use super::{Bound, Context, Listener};
 use crate::limits::{
     ACCEPT_PAUSE_MILLISECONDS, DESCRIPTORS_MIN, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX,
-    REQUEST_GRACE_MILLISECONDS, WRITE_PROGRESS_BYTES_MIN,
+    REQUEST_GRACE_MILLISECONDS, TURN_EVENTS_MAX, WRITE_PROGRESS_BYTES_MIN,
 };
 use crate::log::say;
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
-/// Events taken from the system at once.
-const EVENTS: usize = 256;
 
 /// Serves until the shutdown has begun and what was in flight is answered.
 pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
@@ -232,7 +230,7 @@ impl Loop {
     }
 
     fn run(&mut self) -> io::Result<()> {
-        let mut events = Events::with_capacity(EVENTS);
+        let mut events = Events::with_capacity(TURN_EVENTS_MAX);
         while !self.is_over() {
             self.tick();
             let timeout = self.timeout();
@@ -486,8 +484,8 @@ impl Loop {
         self.timers.set(key, Wait::Request, now);
     }
 
-    /// A connection could not be accepted. If that is for want of a descriptor or of memory, an idle
-    /// one makes room.
+    /// A connection could not be accepted. If that is for want of a descriptor or of memory, an
+    /// idle one makes room.
     fn pause_accepting(&mut self, error: &io::Error) {
         if is_scarcity(error)
             && let Some(key) = self.victim()
