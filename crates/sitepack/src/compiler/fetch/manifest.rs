@@ -62,7 +62,6 @@ pub(super) struct Manifest {
 #[derive(Debug)]
 pub(super) struct LayerBlob {
     pub(super) blob: Blob,
-    pub(super) media_type: String,
     pub(super) form: LayerForm,
 }
 
@@ -183,7 +182,6 @@ fn manifest(object: &Map<String, Value>) -> Result<Manifest, String> {
         })?;
         layers.push(LayerBlob {
             blob: blob(descriptor)?,
-            media_type: kind.to_owned(),
             form,
         });
     }

@@ -49,7 +49,7 @@ pub(super) fn image(text: &str, cache: &Path, settings: Settings<'_>) -> Result<
         created = found.map_err(|cause| session.named(Room::Blobs, digest, cause))?;
     }
     let mut layers = Vec::new();
-    for LayerBlob { blob, form, .. } in manifest.layers {
+    for LayerBlob { blob, form } in manifest.layers {
         let wanted = Wanted {
             digest: blob.digest,
             bytes: Some(blob.bytes),
