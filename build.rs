@@ -51,8 +51,6 @@ fn compile() -> Result<(), Box<dyn std::error::Error>> {
                 .map(coding)
                 .collect::<Result<Vec<_>, _>>()?,
         );
-    } else if cfg!(feature = "zstd") {
-        compiler = compiler.codings(&ContentCoding::ALL);
     }
     let compiled = compiler.compile()?;
     for hidden in compiled.left_out {

@@ -1,18 +1,94 @@
 //! Where this executable's packed site is. The one place for `unsafe`.
 //!
-//! The packed site is included by the assembler: `.incbin` copies the file into a section of its
-//! own at the speed of the disk, where `include_bytes!` would lead hundreds of megabytes through
-//! the compiler (`docs/decisions/0001-incbin.md`). Read-only, aligned to a page, no relocations:
-//! the system maps it when it is read, and start-up costs nothing.
+//! `build.rs` compiles a site, and the packed site is included by the assembler: `.incbin` copies
+//! the file into a section of its own at the speed of the disk, where `include_bytes!` would lead
+//! hundreds of megabytes through the compiler (`docs/decisions/0001-incbin.md`). Read-only,
+//! aligned to a page, no relocations: the system maps it when it is read, and start-up costs
+//! nothing.
+//!
+//! `chapbook pack` appends another site to a finished executable. It turns a mark in the copy's
+//! data, so that an executable that has lost its appended site (to `strip`, to a broken
+//! download) says so, and does not serve the site that it was built with instead.
 
-use sitepack::{OpenError, Site};
+use std::fs::File;
+use std::io;
+use std::sync::OnceLock;
 
-/// The packed site in this executable.
+use sitepack::{Appended, Site};
+
+/// The mark: whether the site is the one of the build or one behind the executable. `pack` finds
+/// it by its first bytes, which nothing else in the executable has.
+#[used]
+static MARK: [u8; MARK_BYTES] = *b"chapbook's mark, site: included";
+const MARK_BYTES: usize = 31;
+/// The last bytes of the mark of an executable with an appended site.
+pub(crate) const APPENDED: &[u8; 8] = b"appended";
+
+/// The bytes that lead to the mark: all but those that change. Put together here, so that the
+/// executable holds them only once.
+pub(crate) fn mark_prefix() -> Vec<u8> {
+    let backwards: &[u8] = std::hint::black_box(b" :etis ,kram s'koobpahc");
+    backwards.iter().rev().copied().collect()
+}
+
+/// The packed site in or behind this executable.
 ///
 /// # Errors
-/// When it is not one, or not of this version.
-pub fn site() -> Result<Site<'static>, OpenError> {
-    Site::open(bytes())
+/// When it is not one, not of this version, or gone.
+pub fn site() -> io::Result<Site<'static>> {
+    Site::open(bytes()?).map_err(io::Error::other)
+}
+
+/// The bytes of the packed site, unchecked.
+///
+/// # Errors
+/// When they stand behind the executable, and cannot be mapped.
+pub fn bytes() -> io::Result<&'static [u8]> {
+    static APPENDED_SITE: OnceLock<&'static [u8]> = OnceLock::new();
+    // Read where it is: the compiler would take the value that it was built with.
+    if !std::hint::black_box(&MARK).ends_with(APPENDED) {
+        return Ok(included::bytes());
+    }
+    if let Some(bytes) = APPENDED_SITE.get() {
+        return Ok(bytes);
+    }
+    let bytes = appended()?;
+    Ok(APPENDED_SITE.get_or_init(|| bytes))
+}
+
+/// This executable's file. Without `/proc`, as in an empty root, by the name that it was started
+/// under.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(crate) fn executable() -> io::Result<File> {
+    let by_name = std::env::current_exe().and_then(File::open);
+    #[cfg(target_os = "linux")]
+    let by_name = by_name.or_else(|error| {
+        use std::os::unix::ffi::OsStrExt as _;
+        let name = rustix::param::linux_execfn().to_bytes();
+        File::open(std::ffi::OsStr::from_bytes(name)).map_err(|_| error)
+    });
+    by_name
+}
+
+/// Maps the site behind the executable, for as long as the program runs.
+#[expect(unsafe_code, reason = "a mapped file")]
+fn appended() -> io::Result<&'static [u8]> {
+    let mut file = executable()?;
+    let gone = || io::Error::other("the site that was packed into this executable is gone");
+    let found = Appended::find(&mut file)?.ok_or_else(gone)?;
+    let bytes = usize::try_from(found.site_bytes).map_err(io::Error::other)?;
+    // SAFETY: the mapping is read-only. Like that of the program itself it shows the file of the
+    // executable, which the system keeps from being written while it runs (ETXTBSY); `pack` and
+    // installers replace such a file by renaming another over it.
+    let map = unsafe {
+        memmap2::MmapOptions::new()
+            .offset(found.site_offset)
+            .len(bytes)
+            .map(&file)?
+    };
+    Ok(Box::leak(Box::new(map)))
 }
 
 /// On ELF systems the assembler knows `.incbin` and sections by these names.
@@ -65,10 +141,4 @@ mod included {
     pub(super) fn bytes() -> &'static [u8] {
         &SITE.0
     }
-}
-
-/// The bytes of the packed site, unchecked.
-#[must_use]
-pub fn bytes() -> &'static [u8] {
-    included::bytes()
 }

@@ -156,13 +156,18 @@ impl<'s> Origin<'s> {
         let brief = request.fields.has("if-range");
         Ok(match ranges {
             Ranges::Ignored => Response::whole(&selected),
-            Ranges::Parts(parts) => match *parts {
-                [part] => Response::part(&selected, part, brief),
-                ref parts => Response::parts(&selected, parts, resource.media_type, brief),
+            Ranges::Parts(parts) => match (&*parts, selected.stored()) {
+                ([part], _) => Response::part(&selected, *part, brief),
+                (parts, Some(stored)) => {
+                    Response::parts(&selected, stored, parts, resource.media_type, brief)
+                }
+                // § 14.2: a server may ignore Range; making several parts would make it anew for
+                // each of them.
+                (_, None) => Response::whole(&selected),
             },
             Ranges::Unsatisfiable => {
                 let mut response = refusal_of(resource, Reason::RangeUnsatisfiable);
-                let length = selected.content.len();
+                let length = selected.length;
                 response.push("Content-Range", format_args!("bytes */{length}"));
                 response
             }
@@ -259,7 +264,7 @@ fn ranges(
     let mut lines = fields.lines("range");
     match (lines.next(), lines.next()) {
         (Some(value), None) if range_applies(fields, validators, now) => {
-            range::parse(value, selected.content.len() as u64)
+            range::parse(value, selected.length)
         }
         _ => Ranges::Ignored,
     }

@@ -4,9 +4,9 @@
 //! only the few lines that are made for one answer live in the response itself.
 
 use std::fmt;
-use std::io::Write as _;
+use std::io::{self, Read as _, Write as _};
 
-use sitepack::{ContentCoding, FieldParts, Representation};
+use sitepack::{ContentCoding, FieldParts, Maker, Recipe, Representation};
 use smallvec::SmallVec;
 
 use crate::http::method::ALLOW;
@@ -60,6 +60,29 @@ pub enum Content<'s> {
     Whole(&'s [u8]),
     /// A multipart/byteranges.
     Pieces(Vec<Piece<'s>>),
+    /// Bytes that are made while they are sent.
+    Made(Made<'s>),
+}
+
+/// A content that is made of something shorter, or a part of one.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'s> {
+    recipe: Recipe<'s>,
+    /// How many bytes of the whole stand before the part.
+    first: u64,
+    /// The length of the part in bytes.
+    bytes: u64,
+}
+
+impl<'s> Made<'s> {
+    /// Something that makes it: first as many bytes as are returned with it, which are not sent,
+    /// then the content.
+    ///
+    /// # Errors
+    /// When this program was built without the decoder.
+    pub fn maker(&self) -> io::Result<(u64, Maker<'s>)> {
+        Ok((self.first, self.recipe.maker()?))
+    }
 }
 
 /// A piece of a multipart content.
@@ -137,12 +160,7 @@ impl<'s> Response<'s> {
             security,
         } = found.fields;
         let prepared = [length, content, about, etag, cache, security];
-        Response::stored(
-            Reason::Fresh,
-            found,
-            prepared,
-            Content::Whole(found.content),
-        )
+        Response::stored(Reason::Fresh, found, prepared, whole(found))
     }
 
     /// 404 with a page of the site. It is no representation of what was asked for, so it has no
@@ -157,12 +175,7 @@ impl<'s> Response<'s> {
             ..
         } = found.fields;
         let prepared = [length, content, cache, security, b"", b""];
-        Response::stored(
-            Reason::NotFound,
-            found,
-            prepared,
-            Content::Whole(found.content),
-        )
+        Response::stored(Reason::NotFound, found, prepared, whole(found))
     }
 
     /// 304, with the fields that § 15.4.5 names.
@@ -191,7 +204,6 @@ impl<'s> Response<'s> {
     /// 206 with one part. `brief` leaves out what § 15.3.7 says a client with If-Range has.
     #[must_use]
     pub fn part(found: &Representation<'s>, part: Part, brief: bool) -> Response<'s> {
-        let slice = slice(found, part);
         let FieldParts {
             etag,
             content,
@@ -205,20 +217,28 @@ impl<'s> Response<'s> {
         } else {
             [content, about, etag, cache, security, b""]
         };
-        let mut response =
-            Response::stored(Reason::Partial, found, prepared, Content::Whole(slice));
+        let content = match found.stored() {
+            Some(stored) => Content::Whole(slice(stored, part)),
+            None => Content::Made(Made {
+                recipe: found.recipe(),
+                first: part.first,
+                bytes: part.length(),
+            }),
+        };
+        let mut response = Response::stored(Reason::Partial, found, prepared, content);
         response.push("Content-Range", content_range(part, found));
-        response.push_length(slice.len() as u64);
+        response.push_length(part.length());
         response
     }
 
-    /// 206 with several parts, as multipart/byteranges (§14.6).
+    /// 206 with several parts of a content that is `stored`, as multipart/byteranges (§14.6).
     ///
     /// The boundary is made of the content's own digest: a content that held it would hold its
     /// own SHA-256.
     #[must_use]
     pub fn parts(
         found: &Representation<'s>,
+        stored: &'s [u8],
         parts: &[Part],
         media_type: &str,
         brief: bool,
@@ -234,7 +254,7 @@ impl<'s> Response<'s> {
                  Content-Range: {range}\r\n\r\n"
             );
             pieces.push(Piece::Made(head.into_bytes()));
-            pieces.push(Piece::Stored(slice(found, part)));
+            pieces.push(Piece::Stored(slice(stored, part)));
         }
         pieces.push(Piece::Made(format!("\r\n--{boundary}--\r\n").into_bytes()));
         let content = Content::Pieces(pieces);
@@ -329,6 +349,9 @@ impl<'s> Content<'s> {
     /// The length in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
+        if let Content::Made(made) = self {
+            return made.bytes;
+        }
         self.slices().map(|slice| slice.len() as u64).sum()
     }
 
@@ -338,10 +361,27 @@ impl<'s> Content<'s> {
         self.len() == 0
     }
 
-    /// What is to be sent, in order.
+    /// Copies it, making what is to be made.
+    ///
+    /// # Errors
+    /// When what it is made of is damaged.
+    pub fn to_vec(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        if let Content::Made(made) = self {
+            let (skip, mut maker) = made.maker()?;
+            io::copy(&mut maker.by_ref().take(skip), &mut io::sink())?;
+            maker.take(made.bytes).read_to_end(&mut bytes)?;
+        }
+        for slice in self.slices() {
+            bytes.extend_from_slice(slice);
+        }
+        Ok(bytes)
+    }
+
+    /// What is to be sent, in order, as far as it exists already.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let (whole, pieces) = match self {
-            Content::Empty => (None, &[][..]),
+            Content::Empty | Content::Made(_) => (None, &[][..]),
             Content::Whole(bytes) => (Some(*bytes), &[][..]),
             Content::Pieces(pieces) => (None, &**pieces),
         };
@@ -355,13 +395,24 @@ impl<'s> Content<'s> {
 }
 
 fn content_range(part: Part, found: &Representation<'_>) -> impl fmt::Display + use<> {
-    let length = found.content.len();
+    let length = found.length;
     fmt::from_fn(move |to| write!(to, "bytes {}-{}/{length}", part.first, part.last))
 }
 
+fn whole<'s>(found: &Representation<'s>) -> Content<'s> {
+    match found.stored() {
+        Some(stored) => Content::Whole(stored),
+        None => Content::Made(Made {
+            recipe: found.recipe(),
+            first: 0,
+            bytes: found.length,
+        }),
+    }
+}
+
 /// The bytes of a part; parts lie inside of the content they were made for.
-fn slice<'s>(found: &Representation<'s>, part: Part) -> &'s [u8] {
+fn slice(stored: &[u8], part: Part) -> &[u8] {
     let first = usize::try_from(part.first).unwrap_or(usize::MAX);
     let last = usize::try_from(part.last).unwrap_or(usize::MAX);
-    found.content.get(first..=last).unwrap_or_default()
+    stored.get(first..=last).unwrap_or_default()
 }

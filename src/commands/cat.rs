@@ -16,7 +16,8 @@ pub(super) fn run(path: &str) -> Result<(), Failure> {
         .map_err(|e| Failure::unusable(format!("`{path}` is not a path: {e}")))?;
     match site.find(&wanted).map_err(Failure::failed)? {
         Some(Entry::Resource(resource)) => {
-            print(resource.identity().map_err(Failure::failed)?.content)
+            let found = resource.identity().map_err(Failure::failed)?;
+            print(&found.content().map_err(Failure::failed)?)
         }
         Some(Entry::Redirect(to)) => Err(Failure::failed(format!(
             "`{wanted}` is a redirect to `{}`",

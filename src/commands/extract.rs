@@ -55,7 +55,8 @@ fn write(directory: &Path, resource: &Resource<'_>) -> Result<(), Failure> {
         Failure::failed(format!("failed to write `{}`: {cause}", file.display()))
     };
     let found = resource.identity().map_err(Failure::failed)?;
-    if Digest::of(found.content) != found.digest {
+    let content = found.content().map_err(Failure::failed)?;
+    if Digest::of(&content) != found.digest {
         let message = format!("`{}` is damaged: see chapbook verify", resource.path);
         return Err(Failure::failed(message));
     }
@@ -67,7 +68,7 @@ fn write(directory: &Path, resource: &Resource<'_>) -> Result<(), Failure> {
         .create_new(true)
         .open(&file)
         .map_err(failed)?;
-    out.write_all(found.content).map_err(failed)
+    out.write_all(&content).map_err(failed)
 }
 
 fn file_name(resource: &Resource<'_>) -> String {

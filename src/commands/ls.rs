@@ -39,7 +39,7 @@ fn manifest(resource: &Resource<'_>) -> Result<Value, Failure> {
         let found = found.map_err(Failure::failed)?;
         representations.push(json!({
             "coding": found.coding.token(),
-            "size": found.content.len(),
+            "size": found.length,
             "sha256": found.digest.hex(),
             "etag": String::from_utf8_lossy(found.fields.entity_tag()),
         }));
@@ -48,7 +48,7 @@ fn manifest(resource: &Resource<'_>) -> Result<Value, Failure> {
     Ok(json!({
         "path": resource.path,
         "media_type": resource.media_type,
-        "size": identity.content.len(),
+        "size": identity.length,
         "sha256": identity.digest.hex(),
         "representations": representations,
     }))
@@ -64,9 +64,9 @@ fn line(entry: &Entry<'_>) -> Result<String, Failure> {
             let mut codings = String::new();
             for found in resource.representations() {
                 let found = found.map_err(Failure::failed)?;
-                codings.push_str(&format!(" {}:{}", found.coding, found.content.len()));
+                codings.push_str(&format!(" {}:{}", found.coding, found.length));
             }
-            let size = resource.identity().map_err(Failure::failed)?.content.len();
+            let size = resource.identity().map_err(Failure::failed)?.length;
             Ok(format!(
                 "{size:>10}  {}  {}{codings}\n",
                 resource.path, resource.media_type

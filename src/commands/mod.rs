@@ -1,9 +1,13 @@
 //! The commands, one a file.
 
 mod cat;
+#[cfg(feature = "pack")]
+mod compile;
 mod extract;
 mod healthcheck;
 mod ls;
+#[cfg(feature = "pack")]
+mod pack;
 mod serve;
 mod verify;
 mod version;
@@ -21,6 +25,8 @@ use crate::embedded;
 pub fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::Serve(options) => serve::run(&options),
+        #[cfg(feature = "pack")]
+        Command::Pack(options) => pack::run(&options),
         Command::Ls { json } => ls::run(json),
         Command::Cat { path } => cat::run(&path),
         Command::Extract { directory } => extract::run(&directory),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "pack")]
+use super::compile::{self, Source};
 use super::site;
 use crate::cli::{Failure, ServeOptions};
 use crate::log::{AccessLog, say};
@@ -16,6 +18,12 @@ use crate::{
 pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let failed = |error| Failure::failed(format!("failed to start: {error}"));
     let signals = Signals::catch().map_err(failed)?;
+    #[cfg(feature = "pack")]
+    let site = match &options.source {
+        Some((source, how)) => compile::in_memory(&Source::of(source, how)?)?,
+        None => site()?,
+    };
+    #[cfg(not(feature = "pack"))]
     let site = site()?;
     let listening = format!("failed to listen on `{}`", options.listen);
     let unusable = |error| Failure::unusable(format!("{listening}: {error}"));
@@ -45,7 +53,8 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     context.options = options.server;
     #[cfg(all(unix, feature = "native"))]
     if options.engine == Engine::Native {
-        context.site_file = SiteFile::executable(embedded::bytes())
+        context.site_file = embedded::bytes()
+            .and_then(SiteFile::executable)
             .inspect_err(|e| say(format_args!("large contents are copied, not sent: {e}")))
             .ok();
     }

@@ -14,6 +14,14 @@ pub struct Part {
     pub last: u64,
 }
 
+impl Part {
+    /// Its length in bytes.
+    #[must_use]
+    pub const fn length(self) -> u64 {
+        self.last.saturating_sub(self.first).saturating_add(1)
+    }
+}
+
 /// Parts in the order in which they were asked for.
 pub type Parts = SmallVec<[Part; 2]>;
 

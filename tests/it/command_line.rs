@@ -377,7 +377,7 @@ fn it_ends_as_pid_1_too() {
 /// A copy of the executable whose packed site is changed by `change`.
 fn damaged(root: &Path, change: impl Fn(&mut [u8])) -> PathBuf {
     let mut file = fs::read(env!("CARGO_BIN_EXE_chapbook")).unwrap();
-    let site = chapbook::embedded::bytes();
+    let site = chapbook::embedded::bytes().unwrap();
     let at = file
         .windows(256)
         .position(|window| window == &site[..256])

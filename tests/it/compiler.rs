@@ -38,7 +38,7 @@ fn content(site: &[u8], path: &str) -> String {
     let Ok(Some(Entry::Resource(found))) = site.find(&path) else {
         panic!("no {path}")
     };
-    String::from_utf8(found.identity().unwrap().content.to_vec()).unwrap()
+    String::from_utf8(found.identity().unwrap().content().unwrap().into_owned()).unwrap()
 }
 
 #[test]

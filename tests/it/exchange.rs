@@ -140,9 +140,7 @@ impl Exchange {
             "Sun, 22 Nov 2026 00:00:00 GMT",
             Connection::Persistent,
         );
-        for slice in response.content.slices() {
-            bytes.extend_from_slice(slice);
-        }
+        bytes.extend(response.content.to_vec().unwrap());
         Answer::parse(&bytes, &self.method)
     }
 

@@ -38,7 +38,7 @@ fn resources() -> Vec<Resource<'static>> {
 }
 
 fn text(resource: &Resource<'_>) -> String {
-    String::from_utf8(resource.identity().unwrap().content.to_vec()).unwrap()
+    String::from_utf8(resource.identity().unwrap().content().unwrap().into_owned()).unwrap()
 }
 
 fn pages() -> Vec<Resource<'static>> {

@@ -31,6 +31,41 @@ impl Digest {
         Digest(sha256.finalize().into())
     }
 
+    /// The digest of everything that `reader` gives, and how many bytes that was.
+    ///
+    /// # Errors
+    /// Those of the reader.
+    pub fn of_reader(reader: &mut impl std::io::Read) -> std::io::Result<(Digest, u64)> {
+        let (mut running, mut bytes) = (Running::default(), 0);
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok((running.finish(), bytes)),
+                Ok(read) => {
+                    running.update(buffer.get(..read).unwrap_or_default());
+                    bytes += read as u64;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The digest that 64 hexadecimal digits write.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Digest> {
+        let mut digest = [0; Digest::BYTES];
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != Digest::BYTES || !rest.is_empty() {
+            return None;
+        }
+        for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
+            let nibble = |digit: u8| char::from(digit).to_digit(16);
+            *byte = u8::try_from(nibble(*high)? << 4 | nibble(*low)?).ok()?;
+        }
+        Some(Digest(digest))
+    }
+
     /// 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn hex(&self) -> String {
@@ -42,6 +77,29 @@ impl Digest {
     pub fn entity_tag(&self) -> String {
         let (shown, _) = self.0.split_at(Digest::ENTITY_TAG_BYTES);
         format!("\"{}\"", hex(shown))
+    }
+}
+
+/// A digest of bytes that come piece by piece.
+#[derive(Clone, Default)]
+pub struct Running(Sha256);
+
+impl Running {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all that came.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Running")
     }
 }
 
@@ -80,6 +138,18 @@ mod tests {
             Digest::of(b"").entity_tag(),
             "\"e3b0c44298fc1c149afbf4c8996fb924\""
         );
+    }
+
+    #[test]
+    fn a_digest_is_read_as_it_is_written() {
+        let digest = Digest::of(b"chapbook");
+        assert_eq!(Digest::from_hex(&digest.hex()), Some(digest));
+        assert_eq!(Digest::from_hex(&digest.hex().to_uppercase()), Some(digest));
+        for wrong in ["", "00", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64)] {
+            assert_eq!(Digest::from_hex(wrong), None, "{wrong}");
+        }
+        let read = Digest::of_reader(&mut &b"chapbook"[..]).unwrap();
+        assert_eq!(read, (digest, 8));
     }
 
     #[test]

@@ -1,14 +1,19 @@
-//! The layout of a packed site, version 1. All numbers are little-endian, all offsets in bytes
+//! The layout of a packed site, version 2. All numbers are little-endian, all offsets in bytes
 //! from the start of the packed site.
 //!
 //! ```text
 //! header           256 bytes, see `Header`; ends with the SHA-256 of what stands before it
-//! slots            8 bytes each, a power of two of them: a hash table with linear probing
-//! resources        48 bytes each, sorted by path: a resource or a redirect
-//! representations  80 bytes each, a resource's together, the shortest first
-//! strings          paths, media types, locations, prepared field lines; each stored once
 //! contents         small ones packed, large ones from a page boundary on
+//! index, from a page boundary on:
+//!   slots            8 bytes each, a power of two of them: a hash table with linear probing
+//!   resources        48 bytes each, sorted by path: a resource or a redirect
+//!   representations  80 bytes each, a resource's together, the shortest first
+//!   rules            24 bytes each, in their order: redirects with placeholders
+//!   strings          paths, media types, locations, prepared field lines; each stored once
 //! ```
+//!
+//! Contents stand before the index so that a site of any size is written in one pass: what the
+//! index says about a content is known only when the content is coded.
 //!
 //! The slot of a path is found by its [`hash`]. Nobody but the author of a site chooses the
 //! paths in it, so there is nothing to flood; the longest probe is recorded and bounds each
@@ -21,7 +26,7 @@ use crate::error::{Corrupt, OpenError};
 /// The first bytes of every packed site.
 pub const MAGIC: [u8; 8] = *b"chapbook";
 /// The version of the layout.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The length of the header in bytes.
 pub const HEADER_BYTES: usize = 256;
 /// Where in the header its own digest stands.
@@ -32,6 +37,8 @@ pub const SLOT_BYTES: usize = 8;
 pub const RESOURCE_BYTES: usize = 48;
 /// The length of a representation's record in bytes.
 pub const REPRESENTATION_BYTES: usize = 80;
+/// The length of a rule in bytes.
+pub const RULE_BYTES: usize = 24;
 /// The resource index that marks a free slot, and the absence of a 404 page.
 pub const NONE: u32 = u32::MAX;
 /// Contents begin on this boundary, and so do large ones: a page, so that one can be mapped or
@@ -48,9 +55,14 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// The end of the run, if there can be one.
+    pub(crate) fn end(self) -> Option<u64> {
+        self.offset.checked_add(self.bytes)
+    }
+
     pub(crate) fn of(self, all: &[u8]) -> Option<&[u8]> {
         let start = usize::try_from(self.offset).ok()?;
-        let end = usize::try_from(self.offset.checked_add(self.bytes)?).ok()?;
+        let end = usize::try_from(self.end()?).ok()?;
         all.get(start..end)
     }
 }
@@ -69,50 +81,46 @@ pub(crate) struct Header {
     pub(crate) longest_probe: u32,
     /// The index of the 404 page, or [`NONE`].
     pub(crate) not_found: u32,
+    pub(crate) rules: u32,
     pub(crate) strings_bytes: u64,
+    /// Where the index begins.
+    pub(crate) index_offset: u64,
+    /// The dictionary that zstd frames were made with; empty if there are none.
+    pub(crate) dictionary: Span,
+    /// Where the site came from, as JSON; empty if it does not say.
+    pub(crate) provenance: Span,
+    /// Which encoder makes the contents that are made when they are asked for: see
+    /// [`GZIP_MAKER`](crate::made::GZIP_MAKER).
+    pub(crate) gzip_maker: u32,
 }
 
 impl Header {
     pub(crate) fn slots_span(&self) -> Span {
         Span {
-            offset: HEADER_BYTES as u64,
+            offset: self.index_offset,
             bytes: u64::from(self.slots) * SLOT_BYTES as u64,
         }
     }
 
     pub(crate) fn resources_span(&self) -> Span {
-        let before = self.slots_span();
-        let bytes = u64::from(self.resources) * RESOURCE_BYTES as u64;
-        Span {
-            offset: before.offset + before.bytes,
-            bytes,
-        }
+        records(self.slots_span(), self.resources, RESOURCE_BYTES)
     }
 
     pub(crate) fn representations_span(&self) -> Span {
         let before = self.resources_span();
-        let bytes = u64::from(self.representations) * REPRESENTATION_BYTES as u64;
-        Span {
-            offset: before.offset + before.bytes,
-            bytes,
-        }
+        records(before, self.representations, REPRESENTATION_BYTES)
+    }
+
+    pub(crate) fn rules_span(&self) -> Span {
+        records(self.representations_span(), self.rules, RULE_BYTES)
     }
 
     pub(crate) fn strings_span(&self) -> Span {
-        let before = self.representations_span();
+        let before = self.rules_span();
         Span {
-            offset: before.offset + before.bytes,
+            offset: before.offset.saturating_add(before.bytes),
             bytes: self.strings_bytes,
         }
-    }
-
-    /// Where contents begin, if the lengths in the header make sense.
-    pub(crate) fn contents_offset(&self) -> Option<u64> {
-        let strings = self.strings_span();
-        strings
-            .offset
-            .checked_add(strings.bytes)?
-            .checked_next_multiple_of(PAGE_BYTES)
     }
 
     #[cfg(feature = "compiler")]
@@ -130,19 +138,57 @@ impl Header {
             self.representations,
             self.longest_probe,
             self.not_found,
-            0,
+            self.rules,
         ] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        out.extend_from_slice(&self.strings_bytes.to_le_bytes());
+        for number in [
+            self.strings_bytes,
+            self.index_offset,
+            self.dictionary.offset,
+            self.dictionary.bytes,
+            self.provenance.offset,
+            self.provenance.bytes,
+        ] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        out.extend_from_slice(&self.gzip_maker.to_le_bytes());
         out.resize(HEADER_DIGEST_AT, 0);
         let digest = Digest::of(&out);
         out.extend_from_slice(&digest.0);
         out
     }
 
-    /// Reads and checks the header at the start of `all`, a whole packed site.
-    pub(crate) fn decode(all: &[u8]) -> Result<Header, OpenError> {
+    /// Reads and checks the header at the start of `all`, of which there are `found` bytes.
+    pub(crate) fn decode(all: &[u8], found: u64) -> Result<Header, OpenError> {
+        let decoded = Header::decode_any(all)?;
+        if decoded.total_bytes != found {
+            return Err(OpenError::Length {
+                stated: decoded.total_bytes,
+                found,
+            });
+        }
+        let contents = HEADER_BYTES as u64..=decoded.total_bytes;
+        let strings = decoded.strings_span().end();
+        if !contents.contains(&decoded.index_offset) || strings != Some(decoded.total_bytes) {
+            return Err(OpenError::Section { name: "index" });
+        }
+        if !decoded.slots.is_power_of_two() || decoded.slots <= decoded.resources {
+            return Err(OpenError::Section { name: "slots" });
+        }
+        for (name, span) in [
+            ("dictionary", decoded.dictionary),
+            ("provenance", decoded.provenance),
+        ] {
+            if span.end().is_none_or(|end| end > decoded.index_offset) {
+                return Err(OpenError::Section { name });
+            }
+        }
+        Ok(decoded)
+    }
+
+    /// Reads the header at the start of `all`, whatever follows it.
+    pub(crate) fn decode_any(all: &[u8]) -> Result<Header, OpenError> {
         let short = OpenError::Short { bytes: all.len() };
         let header = all.get(..HEADER_BYTES).ok_or(short.clone())?;
         if !header.starts_with(&MAGIC) {
@@ -157,47 +203,35 @@ impl Header {
         if Digest::of(stated).0 != *digest {
             return Err(OpenError::HeaderDigest);
         }
-        let decoded = Header::decode_fields(&mut fields).ok_or(short)?;
-        if decoded.total_bytes != all.len() as u64 {
-            let found = all.len() as u64;
-            return Err(OpenError::Length {
-                stated: decoded.total_bytes,
-                found,
-            });
-        }
-        let contents = decoded.contents_offset();
-        if contents.is_none_or(|offset| offset > decoded.total_bytes) {
-            return Err(OpenError::Section { name: "contents" });
-        }
-        if !decoded.slots.is_power_of_two() || decoded.slots <= decoded.resources {
-            return Err(OpenError::Section { name: "slots" });
-        }
-        Ok(decoded)
+        Header::decode_fields(&mut fields).ok_or(short)
     }
 
     fn decode_fields(fields: &mut Reader<'_>) -> Option<Header> {
         let _header_bytes = fields.u32()?;
-        let total_bytes = fields.u64()?;
-        let digest = fields.digest()?;
-        let modified = Some(fields.u64()?).filter(|seconds| *seconds != u64::MAX);
-        let slots = fields.u32()?;
-        let resources = fields.u32()?;
-        let representations = fields.u32()?;
-        let longest_probe = fields.u32()?;
-        let not_found = fields.u32()?;
-        let _reserved = fields.u32()?;
-        let strings_bytes = fields.u64()?;
         Some(Header {
-            total_bytes,
-            digest,
-            modified,
-            slots,
-            resources,
-            representations,
-            longest_probe,
-            not_found,
-            strings_bytes,
+            total_bytes: fields.u64()?,
+            digest: fields.digest()?,
+            modified: Some(fields.u64()?).filter(|seconds| *seconds != u64::MAX),
+            slots: fields.u32()?,
+            resources: fields.u32()?,
+            representations: fields.u32()?,
+            longest_probe: fields.u32()?,
+            not_found: fields.u32()?,
+            rules: fields.u32()?,
+            strings_bytes: fields.u64()?,
+            index_offset: fields.u64()?,
+            dictionary: fields.span()?,
+            provenance: fields.span()?,
+            gzip_maker: fields.u32()?,
         })
+    }
+}
+
+/// So many records behind a section. A product of two lengths under 2^40 cannot overflow.
+fn records(before: Span, count: u32, record_bytes: usize) -> Span {
+    Span {
+        offset: before.offset.saturating_add(before.bytes),
+        bytes: u64::from(count) * record_bytes as u64,
     }
 }
 
@@ -216,6 +250,8 @@ pub(crate) enum RecordKind {
         media_type: Text,
         first_representation: u32,
         representations: u8,
+        /// 200, or 404 where a rule shows this resource instead of another.
+        status: u16,
     },
     Redirect {
         location: Text,
@@ -239,20 +275,20 @@ const KIND_REDIRECT: u8 = 1;
 impl ResourceRecord {
     #[cfg(feature = "compiler")]
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let (kind, count, text, number) = match self.kind {
+        let (kind, count, text, status, first) = match self.kind {
             RecordKind::Resource {
                 media_type,
                 first_representation,
                 representations,
+                status,
             } => (
                 KIND_RESOURCE,
                 representations,
                 media_type,
+                status,
                 first_representation,
             ),
-            RecordKind::Redirect { location, status } => {
-                (KIND_REDIRECT, 0, location, u32::from(status))
-            }
+            RecordKind::Redirect { location, status } => (KIND_REDIRECT, 0, location, status, 0),
         };
         let start = out.len();
         out.extend_from_slice(&self.path.offset.to_le_bytes());
@@ -260,8 +296,8 @@ impl ResourceRecord {
         out.extend_from_slice(&[kind, count]);
         out.extend_from_slice(&text.offset.to_le_bytes());
         out.extend_from_slice(&text.bytes.to_le_bytes());
-        out.extend_from_slice(&[0; 2]);
-        out.extend_from_slice(&number.to_le_bytes());
+        out.extend_from_slice(&status.to_le_bytes());
+        out.extend_from_slice(&first.to_le_bytes());
         out.extend_from_slice(&[0; 12]);
         out.extend_from_slice(&self.check);
         assert_eq!(
@@ -279,19 +315,20 @@ impl ResourceRecord {
         let path = fields.text()?;
         let [kind, count] = fields.array()?;
         let text = fields.text()?;
-        let _reserved: [u8; 2] = fields.array()?;
-        let number = fields.u32()?;
+        let status = fields.u16()?;
+        let first_representation = fields.u32()?;
         let _reserved: [u8; 12] = fields.array()?;
         let check = fields.array()?;
         let kind = match kind {
             KIND_RESOURCE => RecordKind::Resource {
                 media_type: text,
-                first_representation: number,
+                first_representation,
                 representations: count,
+                status,
             },
             KIND_REDIRECT => RecordKind::Redirect {
                 location: text,
-                status: u16::try_from(number).ok()?,
+                status,
             },
             _ => return None,
         };
@@ -306,7 +343,13 @@ impl ResourceRecord {
 /// only a whole answer needs, lines for caches, lines for the browser's security.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RepresentationRecord {
-    pub(crate) content: Span,
+    /// The bytes that are stored.
+    pub(crate) stored: Span,
+    /// How the content is made of them.
+    pub(crate) making: Making,
+    /// The length of the content in bytes.
+    pub(crate) length: u64,
+    /// The digest of the content.
     pub(crate) digest: Digest,
     pub(crate) own_offset: u32,
     /// Lengths of the two parts of `own`.
@@ -321,8 +364,8 @@ impl RepresentationRecord {
     #[cfg(feature = "compiler")]
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
-        out.extend_from_slice(&self.content.offset.to_le_bytes());
-        out.extend_from_slice(&self.content.bytes.to_le_bytes());
+        out.extend_from_slice(&self.stored.offset.to_le_bytes());
+        out.extend_from_slice(&self.stored.bytes.to_le_bytes());
         out.extend_from_slice(&self.digest.0);
         out.extend_from_slice(&self.own_offset.to_le_bytes());
         for length in self.own {
@@ -332,8 +375,13 @@ impl RepresentationRecord {
         for length in self.shared {
             out.extend_from_slice(&length.to_le_bytes());
         }
-        out.push(self.coding.number());
-        out.resize(start + REPRESENTATION_BYTES, 0);
+        out.extend_from_slice(&[self.coding.number(), self.making.number(), 0, 0]);
+        out.extend_from_slice(&self.length.to_le_bytes());
+        assert_eq!(
+            out.len() - start,
+            REPRESENTATION_BYTES,
+            "a record has a fixed length"
+        );
     }
 
     pub(crate) fn decode(record: &[u8]) -> Result<RepresentationRecord, Corrupt> {
@@ -341,25 +389,104 @@ impl RepresentationRecord {
     }
 
     fn decode_fields(fields: &mut Reader<'_>) -> Option<RepresentationRecord> {
-        let content = Span {
-            offset: fields.u64()?,
-            bytes: fields.u64()?,
-        };
+        let stored = fields.span()?;
         let digest = fields.digest()?;
         let own_offset = fields.u32()?;
         let own = [fields.u16()?, fields.u16()?];
         let shared_offset = fields.u32()?;
         let shared = [fields.u16()?, fields.u16()?, fields.u16()?, fields.u16()?];
-        let [coding] = fields.array()?;
+        let [coding, making, _, _] = fields.array()?;
         let coding = ContentCoding::from_number(coding)?;
+        let making = Making::from_number(making)?;
+        let length = fields.u64()?;
         Some(RepresentationRecord {
-            content,
+            stored,
+            making,
+            length,
             digest,
             own_offset,
             own,
             shared_offset,
             shared,
             coding,
+        })
+    }
+}
+
+/// How a content is made of the bytes that are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Making {
+    /// They are the content.
+    Stored,
+    /// They are its gzip coding.
+    Gunzip,
+    /// They are a zstd frame, made with the site's dictionary.
+    Unzstd,
+    /// The same, and the content is the gzip coding of what is in the frame.
+    UnzstdGzip,
+}
+
+impl Making {
+    const ALL: [Making; 4] = [
+        Making::Stored,
+        Making::Gunzip,
+        Making::Unzstd,
+        Making::UnzstdGzip,
+    ];
+
+    const fn number(self) -> u8 {
+        match self {
+            Making::Stored => 0,
+            Making::Gunzip => 1,
+            Making::Unzstd => 2,
+            Making::UnzstdGzip => 3,
+        }
+    }
+
+    fn from_number(number: u8) -> Option<Making> {
+        Self::ALL
+            .into_iter()
+            .find(|making| making.number() == number)
+    }
+}
+
+/// A redirect or rewrite for every path of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RuleRecord {
+    pub(crate) pattern: Text,
+    pub(crate) target: Text,
+    pub(crate) status: u16,
+    /// Whether it stands above a resource of the same path.
+    pub(crate) force: bool,
+}
+
+impl RuleRecord {
+    #[cfg(feature = "compiler")]
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        for text in [self.pattern, self.target] {
+            out.extend_from_slice(&text.offset.to_le_bytes());
+            out.extend_from_slice(&text.bytes.to_le_bytes());
+        }
+        out.extend_from_slice(&self.status.to_le_bytes());
+        out.push(u8::from(self.force));
+        out.resize(start + RULE_BYTES, 0);
+    }
+
+    pub(crate) fn decode(record: &[u8]) -> Result<RuleRecord, Corrupt> {
+        Self::decode_fields(&mut Reader(record)).ok_or(Corrupt)
+    }
+
+    fn decode_fields(fields: &mut Reader<'_>) -> Option<RuleRecord> {
+        let pattern = fields.text()?;
+        let target = fields.text()?;
+        let status = fields.u16()?;
+        let [force] = fields.array()?;
+        Some(RuleRecord {
+            pattern,
+            target,
+            status,
+            force: force == 1,
         })
     }
 }
@@ -442,6 +569,13 @@ impl Reader<'_> {
 
     fn digest(&mut self) -> Option<Digest> {
         self.array().map(Digest)
+    }
+
+    fn span(&mut self) -> Option<Span> {
+        Some(Span {
+            offset: self.u64()?,
+            bytes: self.u64()?,
+        })
     }
 
     fn text(&mut self) -> Option<Text> {

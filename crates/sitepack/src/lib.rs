@@ -16,21 +16,27 @@
 //!
 //! The layout is told in [`format`](self::format).
 
+mod appended;
 mod coding;
 pub mod date;
 mod digest;
 mod error;
 pub mod format;
+pub mod made;
 mod path;
 mod reader;
+pub mod rules;
 mod verify;
 
 #[cfg(feature = "compiler")]
 pub mod compiler;
 
+pub use appended::Appended;
 pub use coding::ContentCoding;
-pub use digest::Digest;
+pub use digest::{Digest, Running};
 pub use error::{Corrupt, OpenError};
+pub use format::Making;
+pub use made::{Maker, Recipe};
 pub use path::{PathError, SitePath, percent_encode};
-pub use reader::{Entry, FieldParts, Redirect, Representation, Resource, Site};
+pub use reader::{Entry, FieldParts, Redirect, Representation, Resource, Rule, Site};
 pub use verify::Fault;

@@ -1,12 +1,17 @@
 //! Reads a packed site where it lies: nothing is parsed ahead, copied or allocated.
 
+use std::borrow::Cow;
+use std::io;
+
 use crate::coding::ContentCoding;
 use crate::digest::Digest;
 use crate::error::{Corrupt, OpenError};
 use crate::format::{
-    Header, NONE, REPRESENTATION_BYTES, RESOURCE_BYTES, RecordKind, RepresentationRecord,
-    ResourceRecord, SLOT_BYTES, Slot, Span, Text, hash, slot_and_tag,
+    Header, Making, NONE, REPRESENTATION_BYTES, RESOURCE_BYTES, RULE_BYTES, RecordKind,
+    RepresentationRecord, ResourceRecord, RuleRecord, SLOT_BYTES, Slot, Span, Text, hash,
+    slot_and_tag,
 };
+use crate::made::{GZIP_MAKER, Recipe};
 use crate::path::SitePath;
 
 /// An opened packed site.
@@ -32,9 +37,20 @@ pub struct Resource<'a> {
     pub path: &'a str,
     /// The media type, as in `Content-Type`.
     pub media_type: &'a str,
-    site: &'a [u8],
+    /// The status code of a whole answer: 200, or 404 for one that is shown instead of others.
+    pub status: u16,
+    site: Parts<'a>,
     records: &'a [u8],
+}
+
+/// What representations are read from.
+#[derive(Clone, Copy, Debug)]
+struct Parts<'a> {
+    all: &'a [u8],
     strings: &'a [u8],
+    dictionary: &'a [u8],
+    /// Whether contents can be coded when they are asked for.
+    codes: bool,
 }
 
 /// A redirect.
@@ -48,14 +64,31 @@ pub struct Redirect<'a> {
     pub status: u16,
 }
 
-/// Bytes, and everything that is true of just these bytes.
+/// A redirect or rewrite for every path of a pattern, for paths that lead nowhere else.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule<'a> {
+    /// Which paths, as [`rules::Pattern`](crate::rules::Pattern) reads it.
+    pub pattern: &'a str,
+    /// Where to, with the pattern's placeholders.
+    pub target: &'a str,
+    /// The status code: a redirect's, or 200 or 404 for a resource that is shown in its place.
+    pub status: u16,
+    /// Whether it stands above a resource of the same path.
+    pub force: bool,
+}
+
+/// A content, and everything that is true of just this content.
 #[derive(Clone, Copy, Debug)]
 pub struct Representation<'a> {
     /// How the content is coded.
     pub coding: ContentCoding,
-    /// The bytes to send.
-    pub content: &'a [u8],
-    /// Where they begin, in bytes from the start of the packed site.
+    /// The length of the content in bytes.
+    pub length: u64,
+    /// The bytes that are stored: the content, or what it is made of.
+    stored: &'a [u8],
+    making: Making,
+    dictionary: &'a [u8],
+    /// Where the stored bytes begin, in bytes from the start of the packed site.
     pub offset: u64,
     /// SHA-256 of the content.
     pub digest: Digest,
@@ -81,6 +114,33 @@ pub struct FieldParts<'a> {
     pub security: &'a [u8],
 }
 
+impl<'a> Representation<'a> {
+    /// The content, if it is stored.
+    #[must_use]
+    pub fn stored(&self) -> Option<&'a [u8]> {
+        (self.making == Making::Stored).then_some(self.stored)
+    }
+
+    /// How the content is made. A stored one is made by copying.
+    #[must_use]
+    pub fn recipe(&self) -> Recipe<'a> {
+        Recipe {
+            stored: self.stored,
+            making: self.making,
+            dictionary: self.dictionary,
+            length: self.length,
+        }
+    }
+
+    /// The whole content.
+    ///
+    /// # Errors
+    /// When it is made of bytes that are damaged.
+    pub fn content(&self) -> io::Result<Cow<'a, [u8]>> {
+        self.recipe().content()
+    }
+}
+
 impl<'a> FieldParts<'a> {
     /// The entity-tag, in its quotes.
     #[must_use]
@@ -100,7 +160,7 @@ impl<'a> Site<'a> {
     pub fn open(bytes: &'a [u8]) -> Result<Site<'a>, OpenError> {
         Ok(Site {
             bytes,
-            header: Header::decode(bytes)?,
+            header: Header::decode(bytes, bytes.len() as u64)?,
         })
     }
 
@@ -176,6 +236,32 @@ impl<'a> Site<'a> {
         self.header.modified
     }
 
+    /// Where the site came from, as JSON, if it says.
+    #[must_use]
+    pub fn provenance(&self) -> Option<&'a str> {
+        let bytes = self.header.provenance.of(self.bytes)?;
+        std::str::from_utf8(bytes)
+            .ok()
+            .filter(|text| !text.is_empty())
+    }
+
+    /// The rules for paths that lead nowhere else, the first one that fits first.
+    pub fn rules(&self) -> impl Iterator<Item = Result<Rule<'a>, Corrupt>> + '_ {
+        (0..self.header.rules).map(|index| self.rule(index))
+    }
+
+    fn rule(&self, index: u32) -> Result<Rule<'a>, Corrupt> {
+        let records = self.header.rules_span().of(self.bytes).ok_or(Corrupt)?;
+        let record = RuleRecord::decode(nth(records, index, RULE_BYTES)?)?;
+        let strings = self.strings()?;
+        Ok(Rule {
+            pattern: text(strings, record.pattern)?,
+            target: text(strings, record.target)?,
+            status: record.status,
+            force: record.force,
+        })
+    }
+
     pub(crate) fn resource_record(&self, index: u32) -> Result<&'a [u8], Corrupt> {
         let records = self.header.resources_span().of(self.bytes).ok_or(Corrupt)?;
         nth(records, index, RESOURCE_BYTES)
@@ -194,6 +280,7 @@ impl<'a> Site<'a> {
                 media_type,
                 first_representation,
                 representations,
+                status,
             } => {
                 let all = self
                     .header
@@ -204,13 +291,18 @@ impl<'a> Site<'a> {
                 let bytes = u64::from(representations) * REPRESENTATION_BYTES as u64;
                 let records = Span { offset, bytes }.of(all).ok_or(Corrupt)?;
                 let media_type = text(strings, media_type)?;
-                let site = self.bytes;
+                let site = Parts {
+                    all: self.bytes,
+                    strings,
+                    dictionary: self.header.dictionary.of(self.bytes).ok_or(Corrupt)?,
+                    codes: self.header.gzip_maker == GZIP_MAKER,
+                };
                 Ok(Entry::Resource(Resource {
                     path,
                     media_type,
+                    status,
                     site,
                     records,
-                    strings,
                 }))
             }
             RecordKind::Redirect { location, status } => {
@@ -237,14 +329,21 @@ impl<'a> Entry<'a> {
 }
 
 impl<'a> Resource<'a> {
-    /// The representations, the shortest content first; one of them is the identity.
+    /// The representations that this program can send, the shortest content first; one of them is
+    /// the identity.
     pub fn representations(
         &self,
-    ) -> impl ExactSizeIterator<Item = Result<Representation<'a>, Corrupt>> + use<'a> {
-        let Resource { site, strings, .. } = *self;
+    ) -> impl Iterator<Item = Result<Representation<'a>, Corrupt>> + use<'a> {
+        let site = self.site;
+        let record = |record| RepresentationRecord::decode(record);
         self.records
             .chunks_exact(REPRESENTATION_BYTES)
-            .map(move |record| representation(site, strings, record))
+            .map(record)
+            .filter(move |record| {
+                let coded = |record: &RepresentationRecord| record.making == Making::UnzstdGzip;
+                site.codes || !record.as_ref().is_ok_and(coded)
+            })
+            .map(move |record| representation(site, record?))
     }
 
     /// Whether there is a choice of representations, so that answers vary by request.
@@ -270,30 +369,51 @@ impl<'a> Resource<'a> {
     pub fn identity(&self) -> Result<Representation<'a>, Corrupt> {
         self.under(ContentCoding::Identity)?.ok_or(Corrupt)
     }
+
+    /// The field lines of every representation, whether this program can send it or not.
+    pub(crate) fn field_parts(
+        &self,
+    ) -> impl Iterator<Item = Result<FieldParts<'a>, Corrupt>> + use<'a> {
+        let strings = self.site.strings;
+        self.records
+            .chunks_exact(REPRESENTATION_BYTES)
+            .map(move |record| field_parts(strings, &RepresentationRecord::decode(record)?))
+    }
 }
 
 fn representation<'a>(
-    site: &'a [u8],
-    strings: &'a [u8],
-    record: &'a [u8],
+    site: Parts<'a>,
+    record: RepresentationRecord,
 ) -> Result<Representation<'a>, Corrupt> {
-    let record = RepresentationRecord::decode(record)?;
-    let content = record.content.of(site).ok_or(Corrupt)?;
-    let [length, etag] = parts(strings, record.own_offset, record.own)?;
-    let [described, about, cache, security] = parts(strings, record.shared_offset, record.shared)?;
+    let stored = record.stored.of(site.all).ok_or(Corrupt)?;
+    if record.making == Making::Stored && record.length != record.stored.bytes {
+        return Err(Corrupt);
+    }
     Ok(Representation {
         coding: record.coding,
-        content,
-        offset: record.content.offset,
+        length: record.length,
+        stored,
+        making: record.making,
+        dictionary: site.dictionary,
+        offset: record.stored.offset,
         digest: record.digest,
-        fields: FieldParts {
-            length,
-            etag,
-            content: described,
-            about,
-            cache,
-            security,
-        },
+        fields: field_parts(site.strings, &record)?,
+    })
+}
+
+fn field_parts<'a>(
+    strings: &'a [u8],
+    record: &RepresentationRecord,
+) -> Result<FieldParts<'a>, Corrupt> {
+    let [length, etag] = parts(strings, record.own_offset, record.own)?;
+    let [content, about, cache, security] = parts(strings, record.shared_offset, record.shared)?;
+    Ok(FieldParts {
+        length,
+        etag,
+        content,
+        about,
+        cache,
+        security,
     })
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::digest::Digest;
 use crate::format::{HEADER_BYTES, REPRESENTATION_BYTES, RecordKind, ResourceRecord};
 use crate::path::SitePath;
-use crate::reader::{Entry, Site};
+use crate::reader::{Entry, Representation, Site};
 
 /// Something in a packed site is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Site<'_> {
 
     fn verify_entry(&self, index: u32, faults: &mut Vec<Fault>) {
         let entry = match self.entry(index) {
-            Ok(entry) if self.check_of(index) == self.stated_check(index) => entry,
+            Ok(entry) if self.is_sealed(index) => entry,
             Ok(entry) => {
                 return faults.push(Fault::Index {
                     path: entry.path().to_owned(),
@@ -99,7 +99,7 @@ impl Site<'_> {
         };
         for representation in resource.representations() {
             match representation {
-                Ok(found) if Digest::of(found.content) == found.digest => {}
+                Ok(found) if is_as_packed(&found) => {}
                 Ok(found) => faults.push(Fault::Content {
                     path: path(),
                     coding: found.coding,
@@ -107,6 +107,12 @@ impl Site<'_> {
                 Err(_) => faults.push(Fault::Index { path: path() }),
             }
         }
+    }
+
+    /// Whether entry `index` is as it was written.
+    pub(crate) fn is_sealed(&self, index: u32) -> bool {
+        let check = self.check_of(index);
+        check.is_some() && check == self.stated_check(index)
     }
 
     fn stated_check(&self, index: u32) -> Option<[u8; 16]> {
@@ -127,8 +133,8 @@ impl Site<'_> {
             Entry::Resource(resource) => {
                 said.extend([resource.path.as_bytes(), resource.media_type.as_bytes()]);
                 said.push(self.representation_records(record.kind)?);
-                for representation in resource.representations() {
-                    let fields = representation.ok()?.fields;
+                for fields in resource.field_parts() {
+                    let fields = fields.ok()?;
                     said.extend([fields.length, fields.etag, fields.content]);
                     said.extend([fields.about, fields.cache, fields.security]);
                 }
@@ -151,4 +157,16 @@ impl Site<'_> {
         all.get(start..)?
             .get(..usize::from(representations) * REPRESENTATION_BYTES)
     }
+}
+
+/// Whether a content has its digest; one that is made is made for it.
+fn is_as_packed(found: &Representation<'_>) -> bool {
+    if let Some(stored) = found.stored() {
+        return Digest::of(stored) == found.digest;
+    }
+    found
+        .recipe()
+        .maker()
+        .and_then(|mut maker| Digest::of_reader(&mut maker))
+        .is_ok_and(|(digest, bytes)| digest == found.digest && bytes == found.length)
 }

@@ -127,7 +127,7 @@ mod tests {
     fn this_executable_holds_its_site() {
         use super::SiteFile;
         use std::os::unix::fs::FileExt as _;
-        let site = crate::embedded::bytes();
+        let site = crate::embedded::bytes().unwrap();
         let file = SiteFile::executable(site).unwrap();
         let mut found = vec![0; site.len()];
         file.file()

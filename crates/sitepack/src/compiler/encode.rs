@@ -1,25 +1,67 @@
-//! Encode: each page in each content coding that pays, on all cores.
+//! Encode: each page in each content coding that pays, on all cores, and in order into the packed
+//! site.
+//!
+//! Contents are read when a processor is free for them and forgotten when they are written, so
+//! that a site of any size needs no more memory than a window of it.
 
-use std::io::Write as _;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::io::{Read, Seek, Write};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
+use super::cache::{Cache, Coded};
+use super::codec::{self, Effort};
 use super::error::Error;
-use super::render::Page;
+use super::freshness;
+use super::page::{Page, with_charset};
+use super::write::Contents;
+use super::{Progress, Store};
 use crate::coding::ContentCoding;
 use crate::digest::Digest;
+use crate::format::{Making, Span};
 
 /// A coding that saves fewer bytes is dropped: the fields that it adds to the answer cost as much.
 const SAVING_BYTES_MIN: usize = 64;
 /// A coding that saves less than one part in this many is dropped: 5 %.
 const SAVING_SHARE_MIN: usize = 20;
+/// How many bytes of content may be under way at once. Only a single larger file is taken
+/// beyond it.
+const WINDOW_BYTES_MAX: u64 = 128 << 20;
+/// From this length on a content is stored plain besides its codings, whatever the site is stored
+/// as: a range near its end would cost a second of decoding.
+const PLAIN_BYTES_MIN: usize = 64 << 20;
 
-/// A page's content under one coding.
-#[derive(Debug)]
+/// The length of a dictionary. Each decoder holds a copy.
+#[cfg(feature = "zstd")]
+const DICTIONARY_BYTES_MAX: usize = 112 << 10;
+/// The longest page that is a sample of a site, and how much of all samples the training takes:
+/// some hundred times the dictionary.
+#[cfg(feature = "zstd")]
+const SAMPLE_BYTES_MAX: u64 = 128 << 10;
+#[cfg(feature = "zstd")]
+const SAMPLES_BYTES_MAX: u64 = 16 << 20;
+
+/// How contents are coded and stored.
+pub(crate) struct Settings<'a> {
+    pub(crate) store: Store,
+    pub(crate) codings: &'a [ContentCoding],
+    pub(crate) effort: Effort,
+    pub(crate) cache: Option<&'a Cache>,
+    #[cfg(feature = "zstd")]
+    pub(crate) frames: Option<codec::Frames>,
+    /// What the frames were made with.
+    pub(crate) dictionary: &'a [u8],
+}
+
+/// A representation of a page, and where what is stored of it is.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoded {
     pub(crate) coding: ContentCoding,
-    pub(crate) content: Vec<u8>,
+    pub(crate) making: Making,
+    pub(crate) stored: Span,
+    /// Of the content, in bytes.
+    pub(crate) length: u64,
+    /// Of the content.
     pub(crate) digest: Digest,
 }
 
@@ -27,89 +69,345 @@ pub(crate) struct Encoded {
 #[derive(Debug)]
 pub(crate) struct Resource {
     pub(crate) page: Page,
+    pub(crate) media_type: String,
     pub(crate) immutable: bool,
     pub(crate) representations: Vec<Encoded>,
 }
 
-/// Codes every page. The order of pages is kept, whichever thread does them.
-pub(crate) fn encode(pages: Vec<Page>, codings: &[ContentCoding]) -> Result<Vec<Resource>, Error> {
-    let threads = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(pages.len().max(1));
-    let next = AtomicUsize::new(0);
-    let coded: Mutex<Vec<(usize, Vec<Encoded>)>> = Mutex::new(Vec::with_capacity(pages.len()));
-    let failure: Mutex<Option<Error>> = Mutex::new(None);
+/// Codes every page and writes it. The order of pages is kept, whichever thread does them.
+pub(crate) fn encode<W: Read + Write + Seek>(
+    pages: Vec<Page>,
+    settings: &Settings<'_>,
+    contents: &mut Contents<'_, W>,
+    progress: &dyn Fn(Progress),
+) -> Result<Vec<Resource>, Error> {
+    let weights: Vec<u64> = pages.iter().map(|page| page.content.bytes()).collect();
+    let bytes_all = weights.iter().sum();
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let window = Window::new(&weights);
+    let mut done = Vec::with_capacity(pages.len());
     thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((index, page)) = {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    pages.get(index).map(|page| (index, page))
-                } {
-                    match encode_page(page, codings) {
-                        Ok(done) => lock(&coded).push((index, done)),
-                        Err(error) => *lock(&failure) = Some(error),
+        let (tell, told) = mpsc::channel();
+        for _ in 0..threads.min(pages.len().max(1)) {
+            let (tell, window, pages) = (tell.clone(), &window, &pages);
+            scope.spawn(move || {
+                while let Some((index, page)) =
+                    window.take().and_then(|at| Some((at, pages.get(at)?)))
+                {
+                    if tell.send((index, encode_page(page, settings))).is_err() {
+                        return;
                     }
                 }
             });
         }
-    });
-    if let Some(error) = lock(&failure).take() {
-        return Err(error);
-    }
-    let mut coded = std::mem::take(&mut *lock(&coded));
-    coded.sort_by_key(|(index, _)| *index);
-    let resources = pages
-        .into_iter()
-        .zip(coded)
-        .map(|(mut page, (_, mut others))| {
-            let immutable = page.is_immutable();
-            let content = std::mem::take(&mut page.content);
-            let digest = Digest::of(&content);
-            others.push(Encoded {
-                coding: ContentCoding::Identity,
-                content,
-                digest,
-            });
-            others.sort_by_key(|encoded| (encoded.content.len(), encoded.coding));
-            Resource {
-                page,
-                immutable,
-                representations: others,
+        drop(tell);
+        let mut early = BTreeMap::new();
+        let mut bytes = 0;
+        for (index, coded) in told {
+            early.insert(index, coded);
+            while let Some(coded) = early.remove(&done.len()) {
+                let weight = weights.get(done.len()).copied().unwrap_or(0);
+                let placed = coded.and_then(|coded: CodedPage| coded.place(contents));
+                done.push(placed.inspect_err(|_| window.close())?);
+                window.release(weight);
+                bytes += weight;
+                progress(Progress {
+                    files: done.len() as u64,
+                    files_all: weights.len() as u64,
+                    bytes,
+                    bytes_all,
+                });
             }
-        });
-    Ok(resources.collect())
+        }
+        Ok(())
+    })?;
+    let resource = |(page, placed): (Page, Placed)| Resource {
+        page,
+        media_type: placed.media_type,
+        immutable: placed.immutable,
+        representations: placed.representations,
+    };
+    Ok(pages.into_iter().zip(done).map(resource).collect())
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+/// Hands out pages in their order, not more at once than memory should hold.
+struct Window<'a> {
+    weights: &'a [u64],
+    state: Mutex<State>,
+    changed: Condvar,
 }
 
-fn encode_page(page: &Page, codings: &[ContentCoding]) -> Result<Vec<Encoded>, Error> {
-    let mut encoded = Vec::new();
-    if is_compressed(&page.media_type) {
-        return Ok(encoded);
-    }
-    for &coding in codings {
-        let content = match coding {
-            ContentCoding::Identity => continue,
-            ContentCoding::Gzip => gzip(&page.content),
-            ContentCoding::Brotli => brotli(&page.content),
-            ContentCoding::Zstd => zstd(&page.content),
-        };
-        let content = content.map_err(|e| Error::new("encode", &page.origin, e))?;
-        if pays(page.content.len(), content.len()) {
-            let digest = Digest::of(&content);
-            encoded.push(Encoded {
-                coding,
-                content,
-                digest,
-            });
+#[derive(Default)]
+struct State {
+    next: usize,
+    bytes: u64,
+    closed: bool,
+}
+
+impl Window<'_> {
+    fn new(weights: &[u64]) -> Window<'_> {
+        Window {
+            weights,
+            state: Mutex::default(),
+            changed: Condvar::new(),
         }
     }
-    Ok(encoded)
+
+    /// The next page. The first that is not written yet was always handed out before, so that
+    /// whoever waits here waits for work that is being done.
+    fn take(&self) -> Option<usize> {
+        let mut state = self.lock();
+        loop {
+            let index = state.next;
+            let weight = *self.weights.get(index)?;
+            if state.closed {
+                return None;
+            }
+            if state.bytes == 0 || state.bytes.saturating_add(weight) <= WINDOW_BYTES_MAX {
+                state.next += 1;
+                state.bytes += weight;
+                return Some(index);
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn release(&self, weight: u64) {
+        self.lock().bytes -= weight;
+        self.changed.notify_all();
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is found out about a page whose content is written.
+struct Placed {
+    media_type: String,
+    immutable: bool,
+    representations: Vec<Encoded>,
+}
+
+/// A page that is coded and not yet written.
+struct CodedPage {
+    origin: String,
+    media_type: String,
+    immutable: bool,
+    /// What is to be stored.
+    blobs: Vec<(Digest, Vec<u8>)>,
+    /// The representations, with the number of the blob that each is made of.
+    representations: Vec<(usize, Encoded)>,
+}
+
+impl CodedPage {
+    fn place<W: Read + Write + Seek>(
+        self,
+        contents: &mut Contents<'_, W>,
+    ) -> Result<Placed, Error> {
+        let mut spans = Vec::new();
+        for (digest, blob) in &self.blobs {
+            let span = contents.add(blob, *digest);
+            spans.push(span.map_err(|e| Error::new("write", &self.origin, e))?);
+        }
+        let mut representations: Vec<Encoded> = self
+            .representations
+            .into_iter()
+            .filter_map(|(blob, encoded)| {
+                let stored = *spans.get(blob)?;
+                Some(Encoded { stored, ..encoded })
+            })
+            .collect();
+        representations.sort_by_key(|encoded| (encoded.length, encoded.coding));
+        Ok(Placed {
+            media_type: self.media_type,
+            immutable: self.immutable,
+            representations,
+        })
+    }
+
+    fn push(&mut self, coding: ContentCoding, digest: Digest, content: Vec<u8>) {
+        let length = content.len() as u64;
+        self.blobs.push((digest, content));
+        self.push_made(coding, Making::Stored, length, digest);
+    }
+
+    /// Adds a representation that is made of the last blob.
+    fn push_made(&mut self, coding: ContentCoding, making: Making, length: u64, digest: Digest) {
+        let encoded = Encoded {
+            coding,
+            making,
+            stored: Span::default(),
+            length,
+            digest,
+        };
+        let blob = self.blobs.len().saturating_sub(1);
+        self.representations.push((blob, encoded));
+    }
+}
+
+fn encode_page(page: &Page, settings: &Settings<'_>) -> Result<CodedPage, Error> {
+    let content = page
+        .content
+        .read()
+        .map_err(|e| Error::new("read", &page.origin, e))?;
+    let failed = |e: std::io::Error| Error::new("encode", &page.origin, e);
+    let digest = Digest::of(&content);
+    let mut coded = CodedPage {
+        origin: page.origin.clone(),
+        media_type: with_charset(&page.media_type, &content),
+        immutable: freshness::is_immutable(page.path.as_str(), &digest),
+        blobs: Vec::new(),
+        representations: Vec::new(),
+    };
+    let codings = if is_compressed(&page.media_type) {
+        Vec::new()
+    } else {
+        settings.code(&content, &digest).map_err(failed)?
+    };
+    let length = content.len() as u64;
+    let mut plain = codings.is_empty() || content.len() >= PLAIN_BYTES_MIN;
+    for (coding, bytes) in codings {
+        match (settings.store, coding) {
+            (Store::Small, _) => {
+                settings
+                    .frame(&mut coded, bytes, length, digest)
+                    .map_err(failed)?;
+            }
+            (Store::Coded, ContentCoding::Gzip) => {
+                coded.push(coding, Digest::of(&bytes), bytes);
+                if !plain {
+                    coded.push_made(ContentCoding::Identity, Making::Gunzip, length, digest);
+                }
+            }
+            (Store::All | Store::Coded, _) => coded.push(coding, Digest::of(&bytes), bytes),
+        }
+    }
+    plain |= !coded
+        .representations
+        .iter()
+        .any(|(_, encoded)| encoded.coding == ContentCoding::Identity);
+    if plain {
+        coded.push(ContentCoding::Identity, digest, content.into_owned());
+    }
+    Ok(coded)
+}
+
+impl Settings<'_> {
+    /// The codings of a content that pay: for [`Store::Small`], its frame.
+    fn code(&self, content: &[u8], digest: &Digest) -> std::io::Result<Vec<Coded>> {
+        let key = self.key(digest);
+        if let Some(known) = self.cache.and_then(|cache| cache.get(&key)) {
+            return Ok(known);
+        }
+        let mut coded = Vec::new();
+        let wanted = match self.store {
+            Store::Small => &[ContentCoding::Zstd],
+            Store::All | Store::Coded => self.codings,
+        };
+        for &coding in wanted {
+            let bytes = match coding {
+                ContentCoding::Identity => continue,
+                ContentCoding::Gzip => codec::gzip(content),
+                ContentCoding::Brotli => codec::brotli(content, self.effort),
+                ContentCoding::Zstd => self.zstd(content),
+            }?;
+            if pays(content.len(), bytes.len()) {
+                coded.push((coding, bytes));
+            }
+        }
+        if let Some(cache) = self.cache {
+            cache.put(&key, &coded);
+        }
+        Ok(coded)
+    }
+
+    /// Everything that decides what [`Settings::code`] gives.
+    fn key(&self, digest: &Digest) -> Digest {
+        let codings: Vec<u8> = self.codings.iter().map(|coding| coding.number()).collect();
+        let how = format!(
+            "{} {:?} {:?} {}",
+            env!("CARGO_PKG_VERSION"),
+            self.store,
+            self.effort,
+            Digest::of(self.dictionary)
+        );
+        Digest::of_all(&[how.as_bytes(), &codings, &digest.0])
+    }
+
+    #[cfg(feature = "zstd")]
+    fn zstd(&self, content: &[u8]) -> std::io::Result<Vec<u8>> {
+        match &self.frames {
+            Some(frames) => frames.frame(content),
+            None => codec::zstd(content),
+        }
+    }
+
+    #[cfg(not(feature = "zstd"))]
+    fn zstd(&self, content: &[u8]) -> std::io::Result<Vec<u8>> {
+        codec::zstd(content)
+    }
+
+    /// Stores a frame, of which the plain content and its gzip coding are made. The latter is made
+    /// here as a server will make it, for its length and digest.
+    fn frame(
+        &self,
+        coded: &mut CodedPage,
+        frame: Vec<u8>,
+        length: u64,
+        digest: Digest,
+    ) -> std::io::Result<()> {
+        let recipe = crate::made::Recipe {
+            stored: &frame,
+            making: Making::UnzstdGzip,
+            dictionary: self.dictionary,
+            length: u64::MAX,
+        };
+        let (gzip_digest, gzip_length) = recipe.made()?;
+        coded.blobs.push((Digest::of(&frame), frame));
+        coded.push_made(ContentCoding::Identity, Making::Unzstd, length, digest);
+        let lengths = [length, gzip_length].map(|length| usize::try_from(length).unwrap_or(0));
+        if self.codings.contains(&ContentCoding::Gzip) && pays(lengths[0], lengths[1]) {
+            coded.push_made(
+                ContentCoding::Gzip,
+                Making::UnzstdGzip,
+                gzip_length,
+                gzip_digest,
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A dictionary of what the pages of a site have in common, trained on pages from all over it.
+#[cfg(feature = "zstd")]
+pub(crate) fn dictionary(pages: &[Page]) -> Result<Vec<u8>, Error> {
+    let fits = |page: &&Page| {
+        let bytes = page.content.bytes();
+        !is_compressed(&page.media_type) && bytes > 0 && bytes <= SAMPLE_BYTES_MAX
+    };
+    let bytes_all: u64 = pages
+        .iter()
+        .filter(fits)
+        .map(|page| page.content.bytes())
+        .sum();
+    let every = bytes_all.div_ceil(SAMPLES_BYTES_MAX).max(1);
+    let every = usize::try_from(every).unwrap_or(usize::MAX);
+    let mut samples = Vec::new();
+    for page in pages.iter().filter(fits).step_by(every) {
+        let content = page.content.read();
+        let content = content.map_err(|e| Error::new("read", &page.origin, e))?;
+        samples.push(content.into_owned());
+    }
+    Ok(codec::train(&samples, DICTIONARY_BYTES_MAX))
 }
 
 fn pays(plain: usize, coded: usize) -> bool {
@@ -118,7 +416,7 @@ fn pays(plain: usize, coded: usize) -> bool {
 }
 
 /// Formats that are compressed already: trying would cost minutes and give nothing.
-fn is_compressed(media_type: &str) -> bool {
+pub(crate) fn is_compressed(media_type: &str) -> bool {
     let (kind, subtype) = media_type.split_once('/').unwrap_or((media_type, ""));
     match kind {
         "audio" | "video" => true,
@@ -132,45 +430,9 @@ fn is_compressed(media_type: &str) -> bool {
     }
 }
 
-/// Without a time or a name in its header, so that equal content gives equal bytes.
-fn gzip(content: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = flate2::GzBuilder::new()
-        .mtime(0)
-        .operating_system(255)
-        .write(Vec::new(), flate2::Compression::best());
-    encoder.write_all(content)?;
-    encoder.finish()
-}
-
-fn brotli(content: &[u8]) -> std::io::Result<Vec<u8>> {
-    let parameters = brotli::enc::BrotliEncoderParams {
-        quality: 11,
-        lgwin: 22,
-        size_hint: content.len(),
-        ..Default::default()
-    };
-    let mut coded = Vec::new();
-    brotli::BrotliCompress(&mut &*content, &mut coded, &parameters)?;
-    Ok(coded)
-}
-
-#[cfg(feature = "zstd")]
-fn zstd(content: &[u8]) -> std::io::Result<Vec<u8>> {
-    zstd::bulk::compress(content, 19)
-}
-
-#[cfg(not(feature = "zstd"))]
-fn zstd(_content: &[u8]) -> std::io::Result<Vec<u8>> {
-    Err(std::io::Error::other(
-        "this compiler was built without the feature `zstd`",
-    ))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-
-    use super::{brotli, gzip, pays};
+    use super::pays;
 
     #[test]
     fn a_coding_pays_from_64_bytes_and_5_percent_on() {
@@ -180,30 +442,5 @@ mod tests {
         assert!(!pays(10_000, 9_501), "under 5 %");
         assert!(!pays(10, 20));
         assert!(!pays(0, 0));
-    }
-
-    #[test]
-    fn codings_decode_to_the_content() {
-        let content = "a line of verse, and ".repeat(500).into_bytes();
-        let (mut plain, coded) = (Vec::new(), gzip(&content).unwrap());
-        assert_eq!(coded[4..8], [0; 4], "no time in the gzip header");
-        flate2::read::GzDecoder::new(&*coded)
-            .read_to_end(&mut plain)
-            .unwrap();
-        assert_eq!(plain, content);
-        let mut plain = Vec::new();
-        brotli::BrotliDecompress(&mut &*brotli(&content).unwrap(), &mut plain).unwrap();
-        assert_eq!(plain, content);
-    }
-
-    #[cfg(feature = "zstd")]
-    #[test]
-    fn zstd_decodes_to_the_content() {
-        let content = "a line of verse, and ".repeat(500).into_bytes();
-        let coded = super::zstd(&content).unwrap();
-        assert_eq!(
-            zstd::bulk::decompress(&coded, content.len()).unwrap(),
-            content
-        );
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::encode::{Encoded, Resource};
 use super::error::Error;
-use super::render::Moved;
+use super::page::{Moved, Policy};
 use crate::coding::ContentCoding;
 use crate::date::imf_fixdate;
 use crate::path::SitePath;
@@ -25,11 +25,22 @@ pub(crate) enum Target {
     Redirect { location: String, status: u16 },
 }
 
+/// A redirect or rewrite for every path of a pattern.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) status: u16,
+    pub(crate) force: bool,
+}
+
 /// Everything in the site, by path in byte order.
 #[derive(Debug)]
 pub(crate) struct Index {
     pub(crate) targets: BTreeMap<SitePath<'static>, Target>,
     pub(crate) modified: Option<u64>,
+    /// For paths that lead nowhere else.
+    pub(crate) rules: Vec<Rule>,
     /// The place of the 404 page among the targets.
     pub(crate) not_found: Option<usize>,
 }
@@ -72,6 +83,7 @@ pub(crate) fn index(
     Ok(Index {
         targets,
         modified,
+        rules: Vec::new(),
         not_found,
     })
 }
@@ -92,7 +104,7 @@ fn without_slash(directory: &SitePath<'static>) -> Option<Moved> {
 /// The field lines of a representation that are its own: `Content-Length`, `ETag`.
 pub(crate) fn own_fields(encoded: &Encoded) -> [String; 2] {
     [
-        format!("Content-Length: {}\r\n", encoded.content.len()),
+        format!("Content-Length: {}\r\n", encoded.length),
         format!("ETag: {}\r\n", encoded.digest.entity_tag()),
     ]
 }
@@ -104,7 +116,7 @@ pub(crate) fn shared_fields(
     coding: ContentCoding,
     modified: Option<u64>,
 ) -> [String; 4] {
-    let mut content = format!("Content-Type: {}\r\n", resource.page.media_type);
+    let mut content = format!("Content-Type: {}\r\n", resource.media_type);
     if coding != ContentCoding::Identity {
         content.push_str(&format!("Content-Encoding: {coding}\r\n"));
     }
@@ -121,10 +133,9 @@ pub(crate) fn shared_fields(
     } else {
         "Cache-Control: no-cache\r\n"
     });
-    let security = format!(
-        "Content-Security-Policy: {}\r\nReferrer-Policy: no-referrer\r\n\
-         X-Content-Type-Options: nosniff\r\n",
-        resource.page.policy
-    );
+    let mut security = match resource.page.policy {
+        Policy::Fixed(policy) => format!("Content-Security-Policy: {policy}\r\n"),
+    };
+    security.push_str("Referrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n");
     [content, about, cache, security]
 }

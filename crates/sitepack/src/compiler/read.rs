@@ -1,4 +1,5 @@
-//! Read: a directory becomes a `SourceTree`, sorted by path, whole or not at all.
+//! Read: a directory becomes a `SourceTree`, sorted by path, whole or not at all. Contents are
+//! read later; here it is seen that there is something to read.
 //!
 //! Nothing is skipped silently. A name that is not UTF-8, a link that leads out of the tree or
 //! back into itself, a pipe, a file that cannot be opened: each is an error that names the path.
@@ -7,31 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
+use super::source::{Content, SourceFile, SourceTree};
 
 /// How deep directories may be nested. A real site has fewer than ten levels.
 const DEPTH_MAX: usize = 64;
 /// How many files a site may have: twenty times the largest that was tried.
 const FILES_MAX: usize = 1_000_000;
-
-/// The files of a source, sorted by their paths.
-#[derive(Debug, Default)]
-pub(crate) struct SourceTree {
-    pub(crate) files: Vec<SourceFile>,
-    /// Every directory and file that was read, for build scripts to watch.
-    pub(crate) inputs: Vec<PathBuf>,
-    /// Hidden files and directories, which were not read.
-    pub(crate) left_out: Vec<PathBuf>,
-}
-
-/// A file of a source.
-#[derive(Debug)]
-pub(crate) struct SourceFile {
-    /// Relative to the source, with `/` between the names.
-    pub(crate) path: String,
-    /// Where it was read, for messages.
-    pub(crate) origin: PathBuf,
-    pub(crate) content: Vec<u8>,
-}
 
 /// Reads all files below `root`; if `skips_hidden`, without those whose names begin with a dot,
 /// save `.well-known`.
@@ -121,7 +103,8 @@ impl Walk<'_> {
             let cause = format!("the link leads out of `{}`", self.root.display());
             return Err(Error::new("read", origin.display(), cause));
         }
-        let kind = fs::metadata(origin).map_err(failed)?.file_type();
+        let metadata = fs::metadata(origin).map_err(failed)?;
+        let kind = metadata.file_type();
         if kind.is_dir() {
             if inside.contains(&real) {
                 let cause = "the link leads to a directory that it is in";
@@ -135,12 +118,11 @@ impl Walk<'_> {
                 let cause = format!("there are more than {FILES_MAX} files");
                 return Err(Error::new("read", self.root.display(), cause));
             }
-            let content = fs::read(origin).map_err(failed)?;
             self.tree.inputs.push(origin.to_owned());
             self.tree.files.push(SourceFile {
                 path,
                 origin: origin.to_owned(),
-                content,
+                content: Content::file(origin, &metadata),
             });
         } else {
             let cause = "it is neither a file nor a directory";
@@ -190,8 +172,9 @@ mod tests {
         symlink("b/c/two", root.path().join("z")).unwrap();
         symlink("b/c", root.path().join("y")).unwrap();
         let files = read(root.path(), false).unwrap().files;
-        let found: Vec<_> = files.iter().map(|f| (&*f.path, &*f.content)).collect();
-        assert_eq!(found[3..], [("y/two", &b"2"[..]), ("z", b"2")]);
+        let read = |at: usize| files[at].content.read().unwrap();
+        assert_eq!((&*files[3].path, &*read(3)), ("y/two", &b"2"[..]));
+        assert_eq!((&*files[4].path, &*read(4)), ("z", &b"2"[..]));
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! Render: files become `Page`s. Poems become a page and a text each, and together a list, a
-//! JSON list, a feed, and the pages that a whole site has; files of a site pass through.
+//! Render, for a mount of poems: they become a page and a text each, and together a list, a JSON
+//! list, a feed, and the pages that a whole site has.
 
 use std::path::Path;
 
 use super::error::Error;
+use super::files::site_path;
+use super::page::{Moved, Page, Policy, Rendered};
 use super::poem::Poem;
-use super::read::{SourceFile, SourceTree};
+use super::source::{Content, SourceFile, SourceTree};
 use super::theme::{self, escape, fill};
 use crate::date::rfc3339;
 use crate::digest::Digest;
@@ -15,94 +17,6 @@ use crate::path::{SitePath, percent_encode};
 /// nothing from elsewhere.
 const POEMS_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
                             base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// A site by others may bring its own scripts, also inline ones, but nothing from elsewhere.
-const FILES_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; \
-                            style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
-                            font-src 'self' data:; object-src 'none'; base-uri 'self'; \
-                            frame-ancestors 'self'";
-/// How many hexadecimal digits of its own digest a name must carry to be immutable.
-const HASH_DIGITS_MIN: usize = 8;
-
-/// A content under a path, not yet coded.
-#[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) path: SitePath<'static>,
-    pub(crate) media_type: String,
-    pub(crate) content: Vec<u8>,
-    pub(crate) policy: &'static str,
-    /// What it was made of, for messages.
-    pub(crate) origin: String,
-    /// Whether the sitemap names it.
-    pub(crate) listed: bool,
-}
-
-impl Page {
-    /// Whether the name carries the hash of the content, so that the content under this name can
-    /// never change: a run of hexadecimal digits that begins the content's SHA-256.
-    pub(crate) fn is_immutable(&self) -> bool {
-        let digest = Digest::of(&self.content).hex();
-        let name = self.path.as_str().rsplit('/').next().unwrap_or_default();
-        name.split(|character: char| !character.is_ascii_hexdigit())
-            .any(|run| run.len() >= HASH_DIGITS_MIN && digest.starts_with(run))
-    }
-}
-
-/// A path that leads to another.
-#[derive(Debug)]
-pub(crate) struct Moved {
-    pub(crate) from: SitePath<'static>,
-    pub(crate) to: SitePath<'static>,
-}
-
-/// What rendering gives.
-#[derive(Debug, Default)]
-pub(crate) struct Rendered {
-    pub(crate) pages: Vec<Page>,
-    pub(crate) moved: Vec<Moved>,
-    /// The latest date that a source states, in seconds since 1970.
-    pub(crate) modified: Option<u64>,
-}
-
-/// Passes the files of a site through, each `index.html` under its directory's path.
-pub(crate) fn files(at: &SitePath<'_>, tree: SourceTree) -> Result<Rendered, Error> {
-    let mut rendered = Rendered::default();
-    for SourceFile {
-        path,
-        origin,
-        content,
-    } in tree.files
-    {
-        let whole = site_path(&format!("{at}{path}"), &origin)?;
-        let media_type = media_type(&path, &content);
-        let listed = media_type.starts_with("text/html") && !path.ends_with("404.html");
-        let directory = whole
-            .as_str()
-            .strip_suffix("index.html")
-            .filter(|d| d.ends_with('/'));
-        let path = match directory {
-            Some(directory) => {
-                let to = site_path(directory, &origin)?;
-                rendered.moved.push(Moved {
-                    from: whole.clone(),
-                    to: to.clone(),
-                });
-                to
-            }
-            None => whole,
-        };
-        let origin = origin.display().to_string();
-        rendered.pages.push(Page {
-            path,
-            media_type,
-            content,
-            policy: FILES_POLICY,
-            origin,
-            listed,
-        });
-    }
-    Ok(rendered)
-}
-
 /// Renders a directory of poems, and around them a whole site.
 pub(crate) fn poems(
     at: &SitePath<'_>,
@@ -116,6 +30,10 @@ pub(crate) fn poems(
         content,
     } in tree.files
     {
+        let content = content
+            .read()
+            .map_err(|e| Error::new("read", origin.display(), e))?
+            .into_owned();
         let Some(name) = path.strip_suffix(".txt").filter(|name| !name.is_empty()) else {
             let cause = "it is not a poem: their names end in `.txt`";
             return Err(Error::new("read", origin.display(), cause));
@@ -175,7 +93,7 @@ impl<'a> Booklet<'a> {
 
     fn render(mut self) -> Result<Rendered, Error> {
         let style = std::mem::take(&mut self.style);
-        self.push(&self.style_path.clone(), "text/css; charset=utf-8", style)?;
+        self.push(&self.style_path.clone(), "text/css", style)?;
         self.push("/favicon.svg", "image/svg+xml", theme::file("favicon.svg")?)?;
         self.home()?;
         self.list()?;
@@ -230,9 +148,9 @@ impl<'a> Booklet<'a> {
         for source in &mut self.sources {
             self.pages.push(Page {
                 path: source.text.clone(),
-                media_type: "text/plain; charset=utf-8".to_owned(),
-                content: std::mem::take(&mut source.content),
-                policy: POEMS_POLICY,
+                media_type: "text/plain".to_owned(),
+                content: Content::Memory(std::mem::take(&mut source.content)),
+                policy: Policy::Fixed(POEMS_POLICY),
                 origin: source.origin.clone(),
                 listed: false,
             });
@@ -372,11 +290,7 @@ impl<'a> Booklet<'a> {
         if let Some(base) = self.base_url {
             robots.push_str(&format!("\nSitemap: {base}/sitemap.xml\n"));
         }
-        self.push(
-            "/robots.txt",
-            "text/plain; charset=utf-8",
-            robots.into_bytes(),
-        )
+        self.push("/robots.txt", "text/plain", robots.into_bytes())
     }
 
     /// The protocol wants whole URLs; without a base URL they are those of a local run.
@@ -424,8 +338,8 @@ impl<'a> Booklet<'a> {
         self.pages.push(Page {
             path: site_path(path, Path::new("theme"))?,
             media_type: media_type.to_owned(),
-            content,
-            policy: POEMS_POLICY,
+            content: Content::Memory(content),
+            policy: Policy::Fixed(POEMS_POLICY),
             origin: format!("the page {path} of the poems"),
             listed: false,
         });
@@ -433,7 +347,7 @@ impl<'a> Booklet<'a> {
     }
 }
 
-const HTML: &str = "text/html; charset=utf-8";
+const HTML: &str = "text/html";
 
 fn verse(poem: &Poem) -> String {
     let mut markup = "<div class=\"verse\">\n".to_owned();
@@ -483,68 +397,5 @@ fn pager(before: Option<&Source>, after: Option<&Source>) -> String {
     match &*links {
         "" => String::new(),
         links => format!("<nav class=\"pager\" aria-label=\"Poems\">{links}</nav>"),
-    }
-}
-
-fn site_path(text: &str, origin: &Path) -> Result<SitePath<'static>, Error> {
-    SitePath::from_decoded(text.to_owned()).map_err(|e| Error::new("place", origin.display(), e))
-}
-
-/// The media type of a file by its name, with the charset where it is text in UTF-8.
-fn media_type(path: &str, content: &[u8]) -> String {
-    let guess = mime_guess::from_path(path).first_or_octet_stream();
-    let essence = guess.essence_str();
-    let is_text = guess.type_() == "text"
-        || matches!(essence, "application/javascript" | "application/xhtml+xml");
-    if is_text && std::str::from_utf8(content).is_ok() {
-        format!("{essence}; charset=utf-8")
-    } else {
-        essence.to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Digest, FILES_POLICY, Page, SitePath, media_type};
-
-    fn page(path: &str) -> Page {
-        Page {
-            path: SitePath::from_decoded(path.to_owned()).unwrap(),
-            media_type: String::new(),
-            content: b"chapbook".to_vec(),
-            policy: FILES_POLICY,
-            origin: String::new(),
-            listed: false,
-        }
-    }
-
-    #[test]
-    fn only_a_name_with_the_contents_own_hash_is_immutable() {
-        let hash = Digest::of(b"chapbook").hex();
-        assert!(page(&format!("/a/app.{}.js", &hash[..8])).is_immutable());
-        assert!(page(&format!("/{hash}")).is_immutable());
-        assert!(page(&format!("/app-{}.css", &hash[..20])).is_immutable());
-        assert!(!page(&format!("/app.{}.js", &hash[..7])).is_immutable());
-        assert!(!page(&format!("/app.{}.js", &hash[1..12])).is_immutable());
-        assert!(!page("/deadbeef.js").is_immutable());
-        assert!(!page(&format!("/{}/app.js", &hash[..16])).is_immutable());
-        assert!(!page("/").is_immutable());
-    }
-
-    #[test]
-    fn media_types_say_their_charset_where_there_is_one() {
-        for (path, content, expected) in [
-            ("a.html", &b"x"[..], "text/html; charset=utf-8"),
-            ("a.css", b"x", "text/css; charset=utf-8"),
-            ("a.js", b"x", "text/javascript; charset=utf-8"),
-            ("a.txt", b"\xff", "text/plain"),
-            ("a.png", b"x", "image/png"),
-            ("a.svg", b"x", "image/svg+xml"),
-            ("a.wasm", b"x", "application/wasm"),
-            ("a.woff2", b"x", "font/woff2"),
-            ("a", b"x", "application/octet-stream"),
-        ] {
-            assert_eq!(media_type(path, content), expected, "{path}");
-        }
     }
 }

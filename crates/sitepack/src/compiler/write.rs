@@ -1,52 +1,166 @@
-//! Write: the index becomes the bytes of a packed site, which are read again and verified.
+//! Write: contents as they come, then the index, then the header; and all of it read back.
 
 use std::collections::HashMap;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
+use super::encode::Encoded;
 use super::error::Error;
 use super::index::{Index, Target, own_fields, shared_fields};
-use crate::coding::ContentCoding;
-use crate::digest::Digest;
+use crate::digest::{Digest, Running};
 use crate::format::{
-    HEADER_BYTES, Header, LARGE_CONTENT_BYTES, NONE, PAGE_BYTES, REPRESENTATION_BYTES,
-    RESOURCE_BYTES, RecordKind, RepresentationRecord, ResourceRecord, SLOT_BYTES, Slot, Span, Text,
-    hash, slot_and_tag,
+    HEADER_BYTES, Header, LARGE_CONTENT_BYTES, NONE, PAGE_BYTES, RecordKind, RepresentationRecord,
+    ResourceRecord, RuleRecord, Slot, Span, Text, hash, slot_and_tag,
 };
+use crate::made::GZIP_MAKER;
 use crate::reader::Site;
 
-/// Writes the packed site.
-pub(crate) fn write(index: &Index) -> Result<Vec<u8>, Error> {
-    let mut records = Records::default();
-    for (path, target) in &index.targets {
-        records.push(path.as_str(), target, index.modified)?;
-    }
-    let (slots, longest_probe) = slots(index);
-    let header = Header {
-        total_bytes: 0,
-        digest: Digest([0; Digest::BYTES]),
-        modified: index.modified,
-        slots: u32_of(slots.len())?,
-        resources: u32_of(records.resources.len())?,
-        representations: u32_of(records.representations.len())?,
-        longest_probe,
-        not_found: index.not_found.map_or(Ok(NONE), u32_of)?,
-        strings_bytes: records.strings.bytes.len() as u64,
-    };
-    let bytes = assemble(header, &slots, records)?;
-    verify(&bytes, index)?;
-    Ok(bytes)
+/// How much is written at once.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// A packed site whose contents are being written. Each content is stored once.
+pub(crate) struct Contents<'w, W: Read + Write + Seek> {
+    out: BufWriter<&'w mut W>,
+    /// Where in the file the packed site begins.
+    base: u64,
+    /// How much of the packed site is written.
+    at: u64,
+    digest: Running,
+    known: HashMap<Digest, Span>,
+    dictionary: Span,
 }
 
-/// Everything but the slots, as records and their bytes.
+impl<'w, W: Read + Write + Seek> Contents<'w, W> {
+    /// Begins a packed site at the present position of `out`.
+    pub(crate) fn begin(out: &'w mut W) -> io::Result<Contents<'w, W>> {
+        let base = out.stream_position()?;
+        let mut contents = Contents {
+            out: BufWriter::with_capacity(BUFFER_BYTES, out),
+            base,
+            at: HEADER_BYTES as u64,
+            digest: Running::default(),
+            known: HashMap::new(),
+            dictionary: Span::default(),
+        };
+        contents.out.write_all(&[0; HEADER_BYTES])?;
+        Ok(contents)
+    }
+
+    /// Adds a content, unless it is there.
+    pub(crate) fn add(&mut self, content: &[u8], digest: Digest) -> io::Result<Span> {
+        if let Some(known) = self.known.get(&digest) {
+            return Ok(*known);
+        }
+        let bytes = content.len() as u64;
+        if bytes >= LARGE_CONTENT_BYTES {
+            self.pad()?;
+        }
+        let span = Span {
+            offset: self.at,
+            bytes,
+        };
+        self.put(content)?;
+        self.known.insert(digest, span);
+        Ok(span)
+    }
+
+    /// Adds what zstd frames are made with.
+    pub(crate) fn add_dictionary(&mut self, dictionary: &[u8]) -> io::Result<()> {
+        self.dictionary = self.add(dictionary, Digest::of(dictionary))?;
+        Ok(())
+    }
+
+    /// Writes the index and the header, and reads the whole back: how many bytes it has.
+    pub(crate) fn finish(mut self, index: &Index) -> Result<Finished, Error> {
+        let failed = |e: io::Error| Error::new("write", "the packed site", e);
+        self.pad().map_err(failed)?;
+        let sections = Sections::of(index)?;
+        let mut header = Header {
+            total_bytes: 0,
+            digest: Digest([0; Digest::BYTES]),
+            modified: index.modified,
+            slots: u32_of(sections.slots.len())?,
+            resources: u32_of(sections.resources.len())?,
+            representations: u32_of(sections.representations.len())?,
+            longest_probe: sections.longest_probe,
+            not_found: index.not_found.map_or(Ok(NONE), u32_of)?,
+            rules: u32_of(index.rules.len())?,
+            strings_bytes: sections.strings.bytes.len() as u64,
+            index_offset: self.at,
+            dictionary: self.dictionary,
+            provenance: Span::default(),
+            gzip_maker: GZIP_MAKER,
+        };
+        let bytes = sections.seal(&header)?;
+        header.total_bytes = header.index_offset + bytes.len() as u64;
+        self.put(&bytes).map_err(failed)?;
+        header.digest = self.digest.finish();
+        let base = self.base;
+        let out = self.out.into_inner().map_err(|e| failed(e.into_error()))?;
+        let end = SeekFrom::Start(base + header.total_bytes);
+        out.seek(SeekFrom::Start(base))
+            .and_then(|_| out.write_all(&header.encode()))
+            .map_err(failed)?;
+        read_back(out, base, index)?;
+        out.seek(end).map_err(failed)?;
+        Ok(Finished {
+            bytes: header.total_bytes,
+            digest: header.digest,
+        })
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)?;
+        self.digest.update(bytes);
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Goes on to the next page boundary.
+    fn pad(&mut self) -> io::Result<()> {
+        const ZEROS: [u8; PAGE_BYTES as usize] = [0; PAGE_BYTES as usize];
+        let padding = self.at.next_multiple_of(PAGE_BYTES) - self.at;
+        let padding = usize::try_from(padding).unwrap_or(0);
+        self.put(ZEROS.get(..padding).unwrap_or_default())
+    }
+}
+
+/// What was written.
+pub(crate) struct Finished {
+    pub(crate) bytes: u64,
+    pub(crate) digest: Digest,
+}
+
+/// The sections of the index.
 #[derive(Default)]
-struct Records<'a> {
+struct Sections {
+    slots: Vec<Slot>,
+    longest_probe: u32,
     resources: Vec<ResourceRecord>,
     representations: Vec<RepresentationRecord>,
+    rules: Vec<RuleRecord>,
     strings: Strings,
-    contents: Contents<'a>,
 }
 
-impl<'a> Records<'a> {
-    fn push(&mut self, path: &str, target: &'a Target, modified: Option<u64>) -> Result<(), Error> {
+impl Sections {
+    fn of(index: &Index) -> Result<Sections, Error> {
+        let mut sections = Sections::default();
+        for (path, target) in &index.targets {
+            sections.push(path.as_str(), target, index.modified)?;
+        }
+        for rule in &index.rules {
+            let record = RuleRecord {
+                pattern: sections.strings.add(&rule.from)?,
+                target: sections.strings.add(&rule.to)?,
+                status: rule.status,
+                force: rule.force,
+            };
+            sections.rules.push(record);
+        }
+        (sections.slots, sections.longest_probe) = slots(index);
+        Ok(sections)
+    }
+
+    fn push(&mut self, path: &str, target: &Target, modified: Option<u64>) -> Result<(), Error> {
         let path = self.strings.add(path)?;
         let kind = match target {
             Target::Redirect { location, status } => RecordKind::Redirect {
@@ -58,22 +172,15 @@ impl<'a> Records<'a> {
                 for encoded in &resource.representations {
                     let own = own_fields(encoded);
                     let shared = shared_fields(resource, encoded.coding, modified);
-                    let record = RepresentationRecord {
-                        content: self.contents.add(&encoded.content, encoded.digest),
-                        digest: encoded.digest,
-                        own_offset: self.strings.add(&own.concat())?.offset,
-                        own: lengths(&own)?,
-                        shared_offset: self.strings.add(&shared.concat())?.offset,
-                        shared: lengths(&shared)?,
-                        coding: encoded.coding,
-                    };
+                    let record = self.representation(encoded, &own, &shared)?;
                     self.representations.push(record);
                 }
                 RecordKind::Resource {
-                    media_type: self.strings.add(&resource.page.media_type)?,
+                    media_type: self.strings.add(&resource.media_type)?,
                     first_representation,
                     representations: u8::try_from(resource.representations.len())
                         .map_err(|e| Error::new("write", &resource.page.origin, e))?,
+                    status: OK,
                 }
             }
         };
@@ -83,6 +190,72 @@ impl<'a> Records<'a> {
             check: [0; 16],
         });
         Ok(())
+    }
+
+    fn representation(
+        &mut self,
+        encoded: &Encoded,
+        own: &[String; 2],
+        shared: &[String; 4],
+    ) -> Result<RepresentationRecord, Error> {
+        Ok(RepresentationRecord {
+            stored: encoded.stored,
+            making: encoded.making,
+            length: encoded.length,
+            digest: encoded.digest,
+            own_offset: self.strings.add(&own.concat())?.offset,
+            own: lengths(own)?,
+            shared_offset: self.strings.add(&shared.concat())?.offset,
+            shared: lengths(shared)?,
+            coding: encoded.coding,
+        })
+    }
+
+    /// The bytes of the sections, each record with its check.
+    fn seal(mut self, header: &Header) -> Result<Vec<u8>, Error> {
+        let unreadable = || Error::new("write", "the packed site", "its index does not read back");
+        let bytes = self.encode();
+        let header = alone(header, bytes.len() as u64);
+        let site = Site {
+            bytes: &bytes,
+            header: header.clone(),
+        };
+        for (index, resource) in (0..header.resources).zip(&mut self.resources) {
+            resource.check = site.check_of(index).ok_or_else(unreadable)?;
+        }
+        Ok(self.encode())
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for slot in &self.slots {
+            slot.encode(&mut bytes);
+        }
+        for resource in &self.resources {
+            resource.encode(&mut bytes);
+        }
+        for representation in &self.representations {
+            representation.encode(&mut bytes);
+        }
+        for rule in &self.rules {
+            rule.encode(&mut bytes);
+        }
+        bytes.extend_from_slice(&self.strings.bytes);
+        bytes
+    }
+}
+
+/// The status of a resource that answers for itself.
+const OK: u16 = 200;
+
+/// The header for an index that stands alone, at the start of its bytes.
+fn alone(header: &Header, bytes: u64) -> Header {
+    Header {
+        total_bytes: bytes,
+        index_offset: 0,
+        dictionary: Span::default(),
+        provenance: Span::default(),
+        ..header.clone()
     }
 }
 
@@ -106,31 +279,6 @@ impl Strings {
         self.bytes.extend_from_slice(string.as_bytes());
         self.known.insert(string.to_owned(), text);
         Ok(text)
-    }
-}
-
-/// Each content once. Offsets are from the start of the contents, which is a page boundary.
-#[derive(Default)]
-struct Contents<'a> {
-    placed: Vec<(u64, &'a [u8])>,
-    known: HashMap<Digest, Span>,
-    end: u64,
-}
-
-impl<'a> Contents<'a> {
-    fn add(&mut self, content: &'a [u8], digest: Digest) -> Span {
-        let bytes = content.len() as u64;
-        *self.known.entry(digest).or_insert_with(|| {
-            let large = bytes >= LARGE_CONTENT_BYTES;
-            let offset = if large {
-                self.end.next_multiple_of(PAGE_BYTES)
-            } else {
-                self.end
-            };
-            self.end = offset + bytes;
-            self.placed.push((offset, content));
-            Span { offset, bytes }
-        })
     }
 }
 
@@ -159,92 +307,95 @@ fn slots(index: &Index) -> (Vec<Slot>, u32) {
     (slots, longest_probe)
 }
 
-fn assemble(mut header: Header, slots: &[Slot], records: Records<'_>) -> Result<Vec<u8>, Error> {
-    let no_room = || Error::new("write", "the packed site", "it is too large");
-    let contents_offset = header.contents_offset().ok_or_else(no_room)?;
-    header.total_bytes = contents_offset + records.contents.end;
-    let total = usize::try_from(header.total_bytes).map_err(|_| no_room())?;
-
-    let mut bytes = Vec::with_capacity(total);
-    bytes.extend_from_slice(&header.encode());
-    for slot in slots {
-        slot.encode(&mut bytes);
-    }
-    for resource in &records.resources {
-        resource.encode(&mut bytes);
-    }
-    for mut representation in records.representations {
-        representation.content.offset += contents_offset;
-        representation.encode(&mut bytes);
-    }
-    bytes.extend_from_slice(&records.strings.bytes);
-    let end = HEADER_BYTES
-        + slots.len() * SLOT_BYTES
-        + header.resources as usize * RESOURCE_BYTES
-        + header.representations as usize * REPRESENTATION_BYTES
-        + records.strings.bytes.len();
-    assert_eq!(bytes.len(), end, "the sections are where the header says");
-    for (offset, content) in records.contents.placed {
-        let start = usize::try_from(contents_offset + offset).map_err(|_| no_room())?;
-        bytes.resize(start, 0);
-        bytes.extend_from_slice(content);
-    }
-    bytes.resize(total, 0);
-    seal(&mut header, &mut bytes)?;
-    Ok(bytes)
-}
-
-/// Fills in what can be computed only from the finished bytes: the check of each record, the
-/// digest of the whole, and with it the header.
-fn seal(header: &mut Header, bytes: &mut [u8]) -> Result<(), Error> {
-    let unreadable = || Error::new("write", "the packed site", "its index does not read back");
-    let checks: Vec<Option<[u8; 16]>> = {
-        let site = Site {
-            bytes,
-            header: header.clone(),
-        };
-        (0..header.resources)
-            .map(|index| site.check_of(index))
-            .collect()
-    };
-    let records = usize::try_from(header.resources_span().offset).map_err(|_| unreadable())?;
-    for (index, check) in checks.into_iter().enumerate() {
-        let end = records + (index + 1) * RESOURCE_BYTES;
-        let place = bytes.get_mut(end - 16..end).ok_or_else(unreadable)?;
-        place.copy_from_slice(&check.ok_or_else(unreadable)?);
-    }
-    let (head, rest) = bytes.split_at_mut(HEADER_BYTES);
-    header.digest = Digest::of(rest);
-    head.copy_from_slice(&header.encode());
-    Ok(())
-}
-
-/// What was written is what was meant: it opens, verifies, and holds every target and no other.
-fn verify(bytes: &[u8], index: &Index) -> Result<(), Error> {
+/// What was written is what was meant: header and digest match, the index is whole, every target
+/// is found under its path and no other is, and every stored content has its digest. One pass,
+/// with no more than the index in memory.
+fn read_back<R: Read + Seek>(file: &mut R, base: u64, index: &Index) -> Result<(), Error> {
     let failed = |cause: String| Error::new("read back", "the packed site", cause);
-    let site = Site::open(bytes).map_err(|e| failed(e.to_string()))?;
-    if let Some(fault) = site.verify().first() {
-        return Err(failed(fault.to_string()));
+    let io = |e: io::Error| failed(e.to_string());
+    let mut start = [0; HEADER_BYTES];
+    file.seek(SeekFrom::Start(base)).map_err(io)?;
+    file.read_exact(&mut start).map_err(io)?;
+    let header = Header::decode_any(&start).map_err(|e| failed(e.to_string()))?;
+    Header::decode(&start, header.total_bytes).map_err(|e| failed(e.to_string()))?;
+
+    let mut digest = Running::default();
+    let mut at = HEADER_BYTES as u64;
+    let mut buffer = Vec::new();
+    for (span, content) in stored(index) {
+        let bytes = span
+            .offset
+            .checked_sub(at)
+            .ok_or_else(|| failed("contents overlap".to_owned()))?;
+        read_exactly(file, bytes, &mut buffer).map_err(io)?;
+        digest.update(&buffer);
+        read_exactly(file, span.bytes, &mut buffer).map_err(io)?;
+        digest.update(&buffer);
+        if content.is_some_and(|content| Digest::of(&buffer) != content) {
+            return Err(failed(format!("the content at {} differs", span.offset)));
+        }
+        at = span.offset + span.bytes;
     }
+    read_exactly(file, header.index_offset.saturating_sub(at), &mut buffer).map_err(io)?;
+    digest.update(&buffer);
+    let bytes = header.total_bytes - header.index_offset;
+    read_exactly(file, bytes, &mut buffer).map_err(io)?;
+    digest.update(&buffer);
+    if digest.finish() != header.digest {
+        return Err(failed("its digest differs".to_owned()));
+    }
+    let site = Site {
+        bytes: &buffer,
+        header: alone(&header, bytes),
+    };
+    holds(&site, index).map_err(failed)
+}
+
+/// Everything that is stored, in the order of the file, with the digest if it is a content.
+fn stored(index: &Index) -> Vec<(Span, Option<Digest>)> {
+    let mut spans = Vec::new();
+    for target in index.targets.values() {
+        if let Target::Resource(resource) = target {
+            for encoded in &resource.representations {
+                let is_content = encoded.making == crate::format::Making::Stored;
+                spans.push((encoded.stored, is_content.then_some(encoded.digest)));
+            }
+        }
+    }
+    // Of the same span first the one that says its digest.
+    spans.sort_by_key(|(span, digest)| (span.offset, span.bytes, digest.is_none()));
+    spans.dedup_by_key(|(span, _)| *span);
+    spans.retain(|(span, _)| span.bytes > 0);
+    spans
+}
+
+fn read_exactly<R: Read>(file: &mut R, bytes: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    if file.take(bytes).read_to_end(buffer)? as u64 == bytes {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// The index holds every target under its path, and no other.
+fn holds(site: &Site<'_>, index: &Index) -> Result<(), String> {
     if site.len() as usize != index.targets.len() {
-        return Err(failed("it has another number of paths".to_owned()));
+        return Err("it has another number of paths".to_owned());
     }
-    for (path, target) in &index.targets {
-        let found = site.find(path).map_err(|e| failed(e.to_string()))?;
+    for (number, (path, target)) in (0..).zip(&index.targets) {
+        let found = site.find(path).map_err(|e| e.to_string())?;
         let same = match (target, found) {
             (Target::Resource(resource), Some(crate::Entry::Resource(found))) => {
-                let read = found.identity().map_err(|e| failed(e.to_string()))?;
-                resource.representations.iter().any(|meant| {
-                    meant.coding == ContentCoding::Identity && meant.content == read.content
-                })
+                found.path == path.as_str() && found.media_type == resource.media_type
             }
             (Target::Redirect { location, .. }, Some(crate::Entry::Redirect(found))) => {
                 found.location == location
             }
             _ => false,
         };
-        if !same {
-            return Err(failed(format!("`{path}` is not what was written")));
+        if !same || !site.is_sealed(number) {
+            return Err(format!("`{path}` is not what was written"));
         }
     }
     Ok(())

@@ -1,0 +1,182 @@
+//! Fetch: remote sources become files in a cache. The one part of chapbook that asks a network,
+//! while it is built, for sources that its author has named together with their SHA-256.
+//!
+//! What is promised:
+//!
+//! 1. Nothing is fetched without a digest, and nothing is used that does not have it: not from a
+//!    server, and not from the cache, where files are digested again before each use.
+//! 2. What is in the cache is not asked for: a second build needs no network.
+//! 3. Plain HTTP is for loopback hosts only. No redirect and no token service leads from https to
+//!    http, from the Internet into a private network, or from elsewhere to this machine.
+//! 4. Credentials go to whom they are for. No message, no path and no file of the cache holds one.
+//! 5. Every wait and every length has a bound (`limits`). An answer that says "later" is asked
+//!    again twice.
+//! 6. It blocks, and it is silent: a failure is one line that names the source, the address that
+//!    failed (without its query), and why.
+//!
+//! From the top: `oci` reads images (`reference`, `manifest`, `moment`, `platform`, `token`,
+//! `credentials`); `cache` keeps what came; `client` asks (`address`, `hosts`, `proxy`,
+//! `certificates`, `deadline`, `redact`).
+
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "wired in by the compiler's sources")
+)]
+
+mod address;
+mod cache;
+mod certificates;
+mod client;
+mod credentials;
+mod deadline;
+mod hosts;
+mod limits;
+mod manifest;
+mod moment;
+mod oci;
+mod platform;
+mod proxy;
+mod redact;
+mod reference;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use self::address::Address;
+use self::cache::{Cache, Wanted};
+use self::client::{Client, Request};
+use self::limits::Limits;
+use self::redact::redacted;
+use super::error::Error;
+use crate::digest::Digest;
+
+/// Reads a variable of the environment.
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The world, as far as fetching depends on it.
+#[derive(Clone, Copy)]
+struct Settings<'a> {
+    limits: Limits,
+    env: Lookup<'a>,
+}
+
+/// A data image: its layers, the lowest first.
+#[derive(Clone, Debug)]
+pub(crate) struct Image {
+    pub(crate) layers: Vec<Layer>,
+    /// When it was made, in the form of RFC 3339: by its configuration, else by an annotation of
+    /// its manifest. None where that is the epoch, as reproducible builds have it.
+    pub(crate) created: Option<String>,
+}
+
+/// A layer: a tar file, perhaps compressed.
+#[derive(Clone, Debug)]
+pub(crate) struct Layer {
+    /// In the cache; its digest and its size are those of the manifest.
+    pub(crate) file: PathBuf,
+    /// As the manifest states it.
+    pub(crate) media_type: String,
+    /// What that means. An image with a layer of another form is refused.
+    pub(crate) form: LayerForm,
+}
+
+/// How a layer is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LayerForm {
+    Tar,
+    TarGzip,
+    TarZstd,
+}
+
+/// Downloads `https://…` (or `http://…` of a loopback host) into `cache`, where it is named by its
+/// digest. Found there, nothing is asked.
+pub(crate) fn file(url: &str, sha256: Digest, cache: &Path) -> Result<PathBuf, Error> {
+    file_with(url, sha256, cache, process())
+}
+
+/// Downloads the layers of `oci://REGISTRY/REPOSITORY[:TAG]@sha256:…` into `cache`. Of an index,
+/// the only image, or the one of the platform that is compiled for.
+pub(crate) fn image(reference: &str, cache: &Path) -> Result<Image, Error> {
+    image_with(reference, cache, process())
+}
+
+impl LayerForm {
+    /// By the end of the media type, which OCI's, Docker's and others' have in common:
+    /// `application/vnd.oci.image.layer.v1.tar+gzip`, `application/vnd.docker.….tar.gzip`.
+    fn of(media_type: &str) -> Option<LayerForm> {
+        let forms = [
+            ("tar", LayerForm::Tar),
+            ("tar+gzip", LayerForm::TarGzip),
+            ("tar.gzip", LayerForm::TarGzip),
+            ("tar+zstd", LayerForm::TarZstd),
+            ("tar.zstd", LayerForm::TarZstd),
+        ];
+        let ends = |end: &str| {
+            let rest = media_type.strip_suffix(end);
+            rest.is_some_and(|rest| rest.ends_with(['.', '/', '-']))
+        };
+        let mut found = forms.into_iter().filter(|(end, _)| ends(end));
+        found.next().map(|(_, form)| form)
+    }
+}
+
+fn process() -> Settings<'static> {
+    Settings {
+        limits: Limits::default(),
+        env: &|name| std::env::var(name).ok(),
+    }
+}
+
+fn file_with(
+    url: &str,
+    digest: Digest,
+    cache: &Path,
+    settings: Settings<'_>,
+) -> Result<PathBuf, Error> {
+    download(url, digest, cache, settings).map_err(|cause| failed(url, &cause))
+}
+
+fn image_with(reference: &str, cache: &Path, settings: Settings<'_>) -> Result<Image, Error> {
+    oci::image(reference, cache, settings).map_err(|cause| failed(reference, &cause))
+}
+
+/// Names a source, and once only: causes name the address that failed, which may be the source.
+fn failed(source: &str, cause: &str) -> Error {
+    let shown = redacted(source);
+    let rest = cause.strip_prefix(&format!("`{shown}`: "));
+    Error::new("fetch", shown, rest.unwrap_or(cause))
+}
+
+fn download(
+    url: &str,
+    digest: Digest,
+    cache: &Path,
+    settings: Settings<'_>,
+) -> Result<PathBuf, String> {
+    let address = &Address::parse(url)?;
+    let client = Client::new(settings)?;
+    let bytes_max = settings.limits.content_bytes;
+    let wanted = Wanted {
+        digest,
+        bytes: None,
+        bytes_max,
+    };
+    Cache(cache).obtain(wanted, &client, || {
+        let request = Request {
+            address,
+            accept: "*/*",
+            authorization: None,
+        };
+        let answer = client.get(request, client.deadline())?;
+        if answer.is_unauthorized {
+            let at = &answer.address;
+            return Err(format!(
+                "`{at}`: it answered 401 Unauthorized, and files have no log-in"
+            ));
+        }
+        Ok(answer)
+    })
+}

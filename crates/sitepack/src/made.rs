@@ -1,0 +1,255 @@
+//! Contents that are not stored, but made of something shorter when they are asked for.
+//!
+//! A site packed small holds one zstd frame a file, made with a dictionary of the whole site; one
+//! packed without plain contents holds their gzip coding. A [`Recipe`] says of what a content is
+//! made and how, a [`Maker`] makes it, in pieces of whatever size and in bounded memory.
+//!
+//! Length, digest and entity-tag of such a content are known all the same: the packer has made it
+//! once. So a maker promises the very bytes that the packer saw. Decoding leaves no choice; for
+//! coding the packer records [`GZIP_MAKER`], and a reader that codes otherwise does not offer it.
+
+use std::borrow::Cow;
+use std::io::{self, BufReader, Read};
+
+use crate::format::Making;
+
+/// Names the bytes that this program's gzip encoder gives. A test holds them; when it fails, an
+/// update of the encoder has changed them, and this number has to change too.
+pub const GZIP_MAKER: u32 = 1;
+/// The level of gzip contents that are made when asked for: the usual balance of time and length.
+const GZIP_LEVEL: u32 = 6;
+/// How much is decoded ahead for the encoder. It must not differ between packer and server.
+const AHEAD_BYTES: usize = 32 << 10;
+
+/// How to make a content.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe<'a> {
+    pub(crate) stored: &'a [u8],
+    pub(crate) making: Making,
+    pub(crate) dictionary: &'a [u8],
+    pub(crate) length: u64,
+}
+
+impl<'a> Recipe<'a> {
+    /// The length of the content in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Something that makes the content from its start.
+    ///
+    /// # Errors
+    /// When this program was built without the decoder.
+    pub fn maker(&self) -> io::Result<Maker<'a>> {
+        let steps = match self.making {
+            Making::Stored => Steps::Stored(self.stored),
+            Making::Gunzip => Steps::Gunzip(Box::new(flate2::bufread::GzDecoder::new(self.stored))),
+            Making::Unzstd => Steps::Unzstd(Unzstd::new(self.stored, self.dictionary)?),
+            Making::UnzstdGzip => Steps::UnzstdGzip(Box::new(gzip_of(Unzstd::new(
+                self.stored,
+                self.dictionary,
+            )?))),
+        };
+        Ok(Maker {
+            steps,
+            left: self.length,
+        })
+    }
+
+    /// The digest and the length of what is made, whatever its length should be: how the packer
+    /// finds out.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn made(&self) -> io::Result<(crate::digest::Digest, u64)> {
+        let mut steps = self.maker()?.steps;
+        crate::digest::Digest::of_reader(&mut steps)
+    }
+
+    /// The whole content.
+    ///
+    /// # Errors
+    /// When what is stored does not decode to a content of its length.
+    pub fn content(&self) -> io::Result<Cow<'a, [u8]>> {
+        if self.making == Making::Stored {
+            return Ok(Cow::Borrowed(self.stored));
+        }
+        let mut content = Vec::new();
+        self.maker()?.read_to_end(&mut content)?;
+        if content.len() as u64 != self.length {
+            return Err(damaged("it is shorter than it should be"));
+        }
+        Ok(Cow::Owned(content))
+    }
+}
+
+/// Makes a content, piece by piece. Never gives more bytes than its length; fewer only when what
+/// is stored is damaged, which is an error.
+pub struct Maker<'a> {
+    steps: Steps<'a>,
+    left: u64,
+}
+
+impl std::fmt::Debug for Maker<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Maker({} bytes left)", self.left)
+    }
+}
+
+enum Steps<'a> {
+    Stored(&'a [u8]),
+    Gunzip(Box<flate2::bufread::GzDecoder<&'a [u8]>>),
+    Unzstd(Unzstd<'a>),
+    UnzstdGzip(Box<Gzip<Unzstd<'a>>>),
+}
+
+type Gzip<R> = flate2::bufread::GzEncoder<BufReader<R>>;
+
+/// The gzip coding of what `plain` gives, as a server makes it: without a time or a name in its
+/// header.
+fn gzip_of<R: Read>(plain: R) -> Gzip<R> {
+    flate2::GzBuilder::new()
+        .mtime(0)
+        .operating_system(255)
+        .buf_read(
+            BufReader::with_capacity(AHEAD_BYTES, plain),
+            flate2::Compression::new(GZIP_LEVEL),
+        )
+}
+
+impl Read for Maker<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let most = most.min(out.len());
+        let Some(out) = out.get_mut(..most).filter(|out| !out.is_empty()) else {
+            return Ok(0);
+        };
+        let made = self.steps.read(out)?;
+        if made == 0 {
+            return Err(damaged("it ends too early"));
+        }
+        self.left -= made as u64;
+        Ok(made)
+    }
+}
+
+impl Read for Steps<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Steps::Stored(rest) => rest.read(out),
+            Steps::Gunzip(steps) => steps.read(out),
+            Steps::Unzstd(steps) => steps.read(out),
+            Steps::UnzstdGzip(steps) => steps.read(out),
+        }
+    }
+}
+
+fn damaged(cause: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, cause)
+}
+
+#[cfg(feature = "zstd")]
+use with_zstd::Unzstd;
+
+#[cfg(feature = "zstd")]
+mod with_zstd {
+    use std::cell::RefCell;
+    use std::io::{self, Read};
+
+    use zstd::stream::raw::{Decoder, InBuffer, Operation as _, OutBuffer};
+
+    /// How many decoders a thread keeps for the next content: more are seldom at work at once,
+    /// and each holds a window.
+    const KEPT_MAX: usize = 2;
+
+    thread_local! {
+        /// Decoders that are ready for the dictionary of this identity.
+        static KEPT: RefCell<Kept> = const { RefCell::new(Vec::new()) };
+    }
+
+    type Kept = Vec<(Identity, Decoder<'static>)>;
+
+    /// Where a dictionary is: two of the same address and length are one.
+    type Identity = (usize, usize);
+
+    /// Decodes a frame.
+    pub(super) struct Unzstd<'a> {
+        rest: &'a [u8],
+        identity: Identity,
+        decoder: Option<Decoder<'static>>,
+    }
+
+    impl<'a> Unzstd<'a> {
+        pub(super) fn new(frame: &'a [u8], dictionary: &[u8]) -> io::Result<Unzstd<'a>> {
+            let identity = (dictionary.as_ptr() as usize, dictionary.len());
+            let kept = KEPT.with_borrow_mut(|kept| {
+                let at = kept.iter().position(|(known, _)| *known == identity);
+                at.map(|at| kept.swap_remove(at).1)
+            });
+            let decoder = match kept {
+                Some(decoder) => decoder,
+                None => Decoder::with_dictionary(dictionary)?,
+            };
+            Ok(Unzstd {
+                rest: frame,
+                identity,
+                decoder: Some(decoder),
+            })
+        }
+    }
+
+    impl Read for Unzstd<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let Some(decoder) = &mut self.decoder else {
+                return Ok(0);
+            };
+            let mut made = OutBuffer::around(out);
+            loop {
+                let mut input = InBuffer::around(self.rest);
+                let hint = decoder.run(&mut input, &mut made)?;
+                let taken = input.pos();
+                self.rest = self.rest.get(taken..).unwrap_or_default();
+                let stuck = taken == 0 && self.rest.is_empty();
+                if made.pos() > 0 || hint == 0 || stuck {
+                    return Ok(made.pos());
+                }
+            }
+        }
+    }
+
+    impl Drop for Unzstd<'_> {
+        fn drop(&mut self) {
+            let Some(mut decoder) = self.decoder.take() else {
+                return;
+            };
+            // What is left of an unfinished frame goes; the dictionary stays.
+            if decoder.reinit().is_ok() {
+                KEPT.with_borrow_mut(|kept| {
+                    if kept.len() < KEPT_MAX {
+                        kept.push((self.identity, decoder));
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Stands in for the decoder where it is not built in.
+#[cfg(not(feature = "zstd"))]
+struct Unzstd<'a>(std::marker::PhantomData<&'a [u8]>);
+
+#[cfg(not(feature = "zstd"))]
+impl<'a> Unzstd<'a> {
+    fn new(_frame: &'a [u8], _dictionary: &[u8]) -> io::Result<Unzstd<'a>> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this program was built without the feature `zstd`",
+        ))
+    }
+}
+
+#[cfg(not(feature = "zstd"))]
+impl Read for Unzstd<'_> {
+    fn read(&mut self, _out: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+}

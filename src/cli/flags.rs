@@ -1,0 +1,280 @@
+//! Every command and every flag, once: the parser and the help are made from these tables.
+
+use std::fmt::Write as _;
+
+/// A flag, which every option of the program is.
+pub(super) struct Flag {
+    pub(super) long: &'static str,
+    pub(super) short: Option<char>,
+    pub(super) value: Option<&'static str>,
+    pub(super) variable: &'static str,
+    pub(super) commands: &'static [&'static str],
+    pub(super) help: &'static str,
+}
+
+/// Flags of `serve`.
+const SERVE: &[&str] = &["serve"];
+/// Flags of `pack`.
+#[cfg(feature = "pack")]
+const PACK: &[&str] = &["pack"];
+/// Flags of whatever compiles a site.
+#[cfg(feature = "pack")]
+const SITE: &[&str] = &["serve", "pack"];
+
+/// Every flag.
+pub(super) const FLAGS: [Flag; if cfg!(feature = "pack") { 19 } else { 15 }] = [
+    Flag {
+        long: "listen",
+        short: None,
+        value: Some("ADDR"),
+        variable: "CHAPBOOK_LISTEN",
+        commands: SERVE,
+        help: "where to listen: 8080, :8080, 127.0.0.1:8080, [::1]:8080, unix:/path \
+               [default: :8080, or :$PORT]",
+    },
+    Flag {
+        long: "port",
+        short: Some('p'),
+        value: Some("PORT"),
+        variable: "CHAPBOOK_PORT",
+        commands: SERVE,
+        help: "the same as --listen",
+    },
+    Flag {
+        long: "engine",
+        short: None,
+        value: Some("ENGINE"),
+        variable: "CHAPBOOK_ENGINE",
+        commands: SERVE,
+        help: "what owns the sockets: native or tiny_http, as far as they are built in",
+    },
+    Flag {
+        long: "access-log",
+        short: None,
+        value: Some("on|off"),
+        variable: "CHAPBOOK_ACCESS_LOG",
+        commands: SERVE,
+        help: "one line a request on standard output [default: on]",
+    },
+    Flag {
+        long: "threads",
+        short: None,
+        value: Some("N"),
+        variable: "CHAPBOOK_THREADS",
+        commands: SERVE,
+        help: "event loops of the native engine [default: the processors it may use]",
+    },
+    Flag {
+        long: "drain-delay",
+        short: None,
+        value: Some("SECONDS"),
+        variable: "CHAPBOOK_DRAIN_DELAY",
+        commands: SERVE,
+        help: "after SIGTERM, accept for so long while /-/ready says no [default: 0]",
+    },
+    Flag {
+        long: "max-connections",
+        short: None,
+        value: Some("N"),
+        variable: "CHAPBOOK_MAX_CONNECTIONS",
+        commands: SERVE,
+        help: "connections at once [default: 16384]",
+    },
+    Flag {
+        long: "max-requests",
+        short: None,
+        value: Some("N"),
+        variable: "CHAPBOOK_MAX_REQUESTS",
+        commands: SERVE,
+        help: "requests on one connection [default: 10000]",
+    },
+    Flag {
+        long: "max-target",
+        short: None,
+        value: Some("BYTES"),
+        variable: "CHAPBOOK_MAX_TARGET",
+        commands: SERVE,
+        help: "length of a request target [default: 8192]",
+    },
+    Flag {
+        long: "max-fields",
+        short: None,
+        value: Some("N"),
+        variable: "CHAPBOOK_MAX_FIELDS",
+        commands: SERVE,
+        help: "lines of a field section [default: 100]",
+    },
+    Flag {
+        long: "max-field-bytes",
+        short: None,
+        value: Some("BYTES"),
+        variable: "CHAPBOOK_MAX_FIELD_BYTES",
+        commands: SERVE,
+        help: "length of a field section [default: 32768]",
+    },
+    Flag {
+        long: "request-timeout",
+        short: None,
+        value: Some("SECONDS"),
+        variable: "CHAPBOOK_REQUEST_TIMEOUT",
+        commands: SERVE,
+        help: "for a whole request to arrive [default: 10]",
+    },
+    Flag {
+        long: "idle-timeout",
+        short: None,
+        value: Some("SECONDS"),
+        variable: "CHAPBOOK_IDLE_TIMEOUT",
+        commands: SERVE,
+        help: "between requests [default: 60]",
+    },
+    Flag {
+        long: "write-timeout",
+        short: None,
+        value: Some("SECONDS"),
+        variable: "CHAPBOOK_WRITE_TIMEOUT",
+        commands: SERVE,
+        help: "for a client to take 4 KiB of an answer [default: 10]",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
+        long: "output",
+        short: Some('o'),
+        value: Some("FILE"),
+        variable: "CHAPBOOK_OUTPUT",
+        commands: PACK,
+        help: "where the new executable is written",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
+        long: "base",
+        short: None,
+        value: Some("FILE"),
+        variable: "CHAPBOOK_BASE",
+        commands: PACK,
+        help: "the executable to copy, such as one for another processor [default: this one]",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
+        long: "store",
+        short: None,
+        value: Some("all|coded|small"),
+        variable: "CHAPBOOK_STORE",
+        commands: SITE,
+        help: "plain contents and codings; codings only; one zstd frame a file [default: all]",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
+        long: "cache",
+        short: None,
+        value: Some("DIR|off"),
+        variable: "CHAPBOOK_CACHE",
+        commands: SITE,
+        help: "where coded contents are kept for the next time [default: the user's cache]",
+    },
+    Flag {
+        long: "json",
+        short: None,
+        value: None,
+        variable: "CHAPBOOK_JSON",
+        commands: &["ls", "version"],
+        help: "print JSON",
+    },
+];
+
+/// A command and how it is called.
+pub(super) struct Usage {
+    pub(super) name: &'static str,
+    pub(super) arguments: &'static str,
+    pub(super) help: &'static str,
+}
+
+/// Every command.
+pub(super) const COMMANDS: [Usage; if cfg!(feature = "pack") { 8 } else { 7 }] = [
+    Usage {
+        name: "serve",
+        arguments: if cfg!(feature = "pack") {
+            "[SOURCE]"
+        } else {
+            ""
+        },
+        help: "serve the site inside this executable, or SOURCE (default)",
+    },
+    #[cfg(feature = "pack")]
+    Usage {
+        name: "pack",
+        arguments: "SOURCE -o FILE",
+        help: "make a new executable that carries the site in SOURCE",
+    },
+    Usage {
+        name: "ls",
+        arguments: "",
+        help: "list what is in the site",
+    },
+    Usage {
+        name: "cat",
+        arguments: "PATH",
+        help: "print the content of a resource",
+    },
+    Usage {
+        name: "extract",
+        arguments: "DIR",
+        help: "write the site into a new directory",
+    },
+    Usage {
+        name: "verify",
+        arguments: "",
+        help: "check every byte of the site by its digest",
+    },
+    Usage {
+        name: "healthcheck",
+        arguments: "[URL]",
+        help: "exit with 0 if a server answers there, else with 1",
+    },
+    Usage {
+        name: "version",
+        arguments: "",
+        help: "say what this executable is",
+    },
+];
+
+/// What `--help` prints, of one command or of all.
+pub(super) fn help(command: Option<&str>) -> String {
+    let mut text = String::from(
+        "chapbook: a static web site inside the executable that serves it\n\nusage:\n",
+    );
+    // Writing to a String cannot fail.
+    let usages = COMMANDS
+        .iter()
+        .filter(|usage| command.is_none_or(|name| name == usage.name));
+    for usage in usages {
+        let line = format!("chapbook {} {}", usage.name, usage.arguments);
+        let _ = writeln!(text, "  {:<30} {}", line.trim_end(), usage.help);
+    }
+    text.push_str("\noptions:\n");
+    for flag in &FLAGS {
+        if command.is_some_and(|name| !flag.commands.contains(&name)) {
+            continue;
+        }
+        let short = flag
+            .short
+            .map_or("    ".to_owned(), |letter| format!("-{letter}, "));
+        let value = flag
+            .value
+            .map_or(String::new(), |value| format!(" {value}"));
+        let left = format!("{short}--{}{value}", flag.long);
+        let commands = flag.commands.join(", ");
+        let _ = writeln!(
+            text,
+            "  {left:<30} {} ({commands}) [${}]",
+            flag.help, flag.variable
+        );
+    }
+    text.push_str("  -h, --help                     print this\n");
+    text.push_str("  -V, --version                  the same as `chapbook version`\n");
+    text.push_str(
+        "\nA flag stands above its variable. Exit codes: 0 fine; 1 it failed or a check said \
+         no;\n2 wrong usage or unusable input, before anything was done.\n",
+    );
+    text
+}

@@ -1,0 +1,337 @@
+//! The command line: what was typed (`typed`), the flags that there are (`flags`), and what they
+//! mean (`options`).
+
+mod flags;
+mod options;
+mod typed;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use self::flags::{COMMANDS, help};
+use self::typed::Typed;
+use crate::limits::RequestLimits;
+use crate::log::say;
+use crate::server::{self, Address, Engine};
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Serve the site inside this executable.
+    Serve(ServeOptions),
+    /// Make another executable, with another site.
+    #[cfg(feature = "pack")]
+    Pack(PackOptions),
+    /// List what is in the site.
+    Ls {
+        /// As JSON: the manifest.
+        json: bool,
+    },
+    /// Write the content of a resource to standard output.
+    Cat {
+        /// Its path.
+        path: String,
+    },
+    /// Write the site into a directory.
+    Extract {
+        /// Which does not exist, or is empty.
+        directory: PathBuf,
+    },
+    /// Recompute every digest.
+    Verify,
+    /// Ask a running server whether it lives.
+    Healthcheck {
+        /// Where it is.
+        target: String,
+    },
+    /// Say what this executable is.
+    Version {
+        /// As JSON.
+        json: bool,
+    },
+    /// Say how to use it.
+    Help(String),
+}
+
+/// Options of `serve`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeOptions {
+    /// Where to listen.
+    pub listen: Address,
+    /// What owns the sockets.
+    pub engine: Engine,
+    /// Whether each request is logged.
+    pub access_log: bool,
+    /// How many threads serve, on an engine that lets one choose.
+    pub threads: usize,
+    /// Bounds on requests.
+    pub requests: RequestLimits,
+    /// Bounds on connections, and how to end.
+    pub server: server::Options,
+    /// What is served in place of the site in this executable.
+    #[cfg(feature = "pack")]
+    pub source: Option<(String, SiteOptions)>,
+}
+
+/// Options of `pack`.
+#[cfg(feature = "pack")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackOptions {
+    /// What is packed.
+    pub source: String,
+    /// Where the new executable goes.
+    pub output: PathBuf,
+    /// The executable to copy; this one if none.
+    pub base: Option<PathBuf>,
+    /// How the site is compiled.
+    pub site: SiteOptions,
+}
+
+/// How a site is compiled.
+#[cfg(feature = "pack")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteOptions {
+    /// What is stored of each file that compresses.
+    pub store: sitepack::compiler::Store,
+    /// Where to keep what was coded for the next time.
+    pub cache: Cache,
+}
+
+/// Where coded contents are kept for the next time.
+#[cfg(feature = "pack")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// Where programs keep such things, if there is such a place.
+    Usual,
+    /// In a directory.
+    In(PathBuf),
+    /// Nowhere.
+    Off,
+}
+
+/// Why nothing, or not everything, was done: one line on standard error, and an exit code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// 1: it ran and failed, or a check said no. 2: nothing was done.
+    pub code: u8,
+    /// The line.
+    pub message: String,
+}
+
+impl Failure {
+    /// Wrong usage or unusable input, before anything was done.
+    pub fn unusable(message: impl fmt::Display) -> Failure {
+        Failure {
+            code: 2,
+            message: message.to_string(),
+        }
+    }
+
+    /// It ran and failed, or a check said no.
+    pub fn failed(message: impl fmt::Display) -> Failure {
+        Failure {
+            code: 1,
+            message: message.to_string(),
+        }
+    }
+
+    /// Prints the line.
+    #[must_use]
+    pub fn report(&self) -> ExitCode {
+        // Line breaks in what a caller typed or a system said would make it two lines.
+        let message: String = self
+            .message
+            .chars()
+            .map(|character| {
+                if character.is_control() {
+                    ' '
+                } else {
+                    character
+                }
+            })
+            .collect();
+        say(format_args!("{message}"));
+        ExitCode::from(self.code)
+    }
+}
+
+/// Reads the arguments, without the program's name, and the environment.
+///
+/// # Errors
+/// A [`Failure`] with code 2 that says what is wrong and what would be right.
+pub fn parse(
+    arguments: impl Iterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Command, Failure> {
+    let typed = Typed::read(arguments, environment)?;
+    if typed.help {
+        let known = |name: &&str| COMMANDS.iter().any(|usage| usage.name == *name);
+        return Ok(Command::Help(help(typed.command.as_deref().filter(known))));
+    }
+    if typed.version {
+        return Ok(Command::Version {
+            json: typed.json()?,
+        });
+    }
+    match typed.command.as_deref().unwrap_or("serve") {
+        "serve" => typed.serve().map(Command::Serve),
+        #[cfg(feature = "pack")]
+        "pack" => typed.pack().map(Command::Pack),
+        "ls" => Ok(Command::Ls {
+            json: typed.json()?,
+        }),
+        "cat" => Ok(Command::Cat {
+            path: typed.one_argument()?,
+        }),
+        "extract" => Ok(Command::Extract {
+            directory: typed.one_argument()?.into(),
+        }),
+        "verify" => typed.no_argument().map(|()| Command::Verify),
+        "healthcheck" => Ok(Command::Healthcheck {
+            target: typed.healthcheck()?,
+        }),
+        "version" => Ok(Command::Version {
+            json: typed.json()?,
+        }),
+        "help" => Ok(Command::Help(help(None))),
+        other => {
+            let names: Vec<&str> = COMMANDS.iter().map(|usage| usage.name).collect();
+            Err(Failure::unusable(format!(
+                "there is no command `{other}`; there are {}",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::flags::{COMMANDS, FLAGS};
+    use super::{Command, parse};
+
+    fn read(arguments: &str, environment: &[(&str, &str)]) -> Result<Command, String> {
+        let arguments = arguments.split_whitespace().map(OsString::from);
+        let lookup = |name: &str| {
+            environment
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value.into())
+        };
+        parse(arguments, lookup).map_err(|failure| {
+            assert_eq!(failure.code, 2);
+            failure.message
+        })
+    }
+
+    fn listens(arguments: &str, environment: &[(&str, &str)]) -> String {
+        match read(arguments, environment) {
+            Ok(Command::Serve(options)) => options.listen.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn addresses_come_from_flags_then_variables_then_port() {
+        assert_eq!(listens("", &[]), "[::]:8080");
+        assert_eq!(listens("serve", &[]), "[::]:8080");
+        assert_eq!(listens("-p 9000", &[("PORT", "1")]), "[::]:9000");
+        assert_eq!(listens("--port=:9000", &[]), "[::]:9000");
+        assert_eq!(listens("--listen 127.0.0.1:1 -p 9000", &[]), "[::]:9000");
+        assert_eq!(listens("", &[("PORT", "5000")]), "[::]:5000");
+        let both = [("PORT", "5000"), ("CHAPBOOK_LISTEN", "127.0.0.1:6000")];
+        assert_eq!(listens("", &both), "127.0.0.1:6000");
+        assert_eq!(listens("serve --listen unix:/tmp/x", &[]), "unix:/tmp/x");
+        assert_eq!(
+            listens("", &[("CHAPBOOK_PORT", "tcp://10.0.0.1:80")]),
+            "[::]:8080"
+        );
+    }
+
+    #[test]
+    fn commands_are_read() {
+        assert_eq!(read("ls --json", &[]), Ok(Command::Ls { json: true }));
+        assert_eq!(read("cat /a", &[]), Ok(Command::Cat { path: "/a".into() }));
+        assert_eq!(read("verify", &[]), Ok(Command::Verify));
+        assert_eq!(read("-V", &[]), Ok(Command::Version { json: false }));
+        assert_eq!(
+            read("--version --json", &[]),
+            Ok(Command::Version { json: true })
+        );
+        let url = "http://127.0.0.1:8080/-/health".to_owned();
+        assert_eq!(
+            read("healthcheck", &[]),
+            Ok(Command::Healthcheck { target: url })
+        );
+        assert!(matches!(read("--help", &[]), Ok(Command::Help(_))));
+        assert!(matches!(read("serve -h", &[]), Ok(Command::Help(_))));
+    }
+
+    #[test]
+    fn wrong_usage_is_named() {
+        for (arguments, environment, message) in [
+            ("frobnicate", &[][..], "there is no command `frobnicate`"),
+            ("--frob", &[], "--frob"),
+            ("-x", &[], "-x"),
+            ("--listen", &[], "--listen"),
+            ("-p http", &[], "--port `http`"),
+            ("-p 65536", &[], "--port `65536`"),
+            ("--listen 1.2.3:80", &[], "--listen `1.2.3:80`"),
+            ("--engine apache", &[], "--engine `apache`"),
+            ("--access-log maybe", &[], "--access-log `maybe`"),
+            ("", &[("PORT", "x")], "$PORT `x`"),
+            ("", &[("CHAPBOOK_ENGINE", "x")], "$CHAPBOOK_ENGINE `x`"),
+            ("--threads 0", &[], "--threads `0`"),
+            (
+                "--max-target 1",
+                &[],
+                "--max-target `1`: it is no number from 64 to 1048576",
+            ),
+            ("--idle-timeout soon", &[], "--idle-timeout `soon`"),
+            (
+                "",
+                &[("CHAPBOOK_MAX_FIELDS", "-1")],
+                "$CHAPBOOK_MAX_FIELDS `-1`",
+            ),
+            ("verify --json", &[], "--json does not go with `verify`"),
+            ("ls -p 1", &[], "--port does not go with `ls`"),
+            ("cat", &[], "cat takes one argument, PATH, not 0"),
+            ("cat a b", &[], "cat takes one argument, PATH, not 2"),
+            ("verify x", &[], "unexpected argument `x`"),
+            ("serve x y", &[], "serve takes one directory or none"),
+            ("pack x", &[], "pack needs -o FILE"),
+            ("pack -o x", &[], "pack takes one argument, SOURCE, not 0"),
+            (
+                "pack x -o y --store half",
+                &[],
+                "--store `half`: it is either all or coded or small",
+            ),
+            ("ls --store all", &[], "--store does not go with `ls`"),
+            ("healthcheck a b", &[], "healthcheck takes one URL or none"),
+        ] {
+            let found = read(arguments, environment).unwrap_err();
+            assert!(found.contains(message), "{arguments:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_command_flag_and_variable() {
+        let Ok(Command::Help(text)) = read("--help", &[]) else {
+            panic!("no help")
+        };
+        for usage in &COMMANDS {
+            assert!(
+                text.contains(&format!("chapbook {}", usage.name)),
+                "{}",
+                usage.name
+            );
+        }
+        for flag in &FLAGS {
+            assert!(text.contains(&format!("--{}", flag.long)), "{}", flag.long);
+            assert!(text.contains(flag.variable), "{}", flag.variable);
+        }
+    }
+}

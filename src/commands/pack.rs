@@ -1,0 +1,200 @@
+//! `chapbook pack SOURCE -o FILE`: another executable, which carries another site.
+//!
+//! 1. The executable to copy is this one, or the one that `--base` names; a site that was packed
+//!    into it before is left behind.
+//! 2. It is written beside FILE, under a name that begins with a dot, and renamed when all of it
+//!    is there, was read back, and is on the disk. FILE is as it was, or whole.
+//! 3. Nothing but SOURCE, FILE's directory and the cache is touched; no compiler is needed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use memchr::memmem;
+use sitepack::Appended;
+use sitepack::compiler::Compiled;
+
+use super::compile::{self, Source};
+use super::human;
+use crate::cli::{Failure, PackOptions};
+use crate::embedded;
+use crate::log::say;
+
+pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
+    let target = &options.output;
+    let unusable = |cause: &dyn std::fmt::Display| {
+        Failure::unusable(format!("failed to pack `{}`: {cause}", target.display()))
+    };
+    let base = Base::open(options.base.as_deref())?;
+    let mut part = Part::beside(target).map_err(|e| unusable(&e))?;
+    let executable_bytes = base.copy_to(&mut part.file).map_err(|e| unusable(&e))?;
+    let site_offset = Appended::offset_behind(executable_bytes);
+    part.file
+        .seek(SeekFrom::Start(site_offset))
+        .map_err(|e| unusable(&e))?;
+    let source = Source::of(&options.source, &options.site)?;
+    let compiled = compile::with_progress(&source, &mut part.file)?;
+    let appended = Appended {
+        executable_bytes,
+        site_offset,
+        site_bytes: compiled.length,
+    };
+    appended
+        .write_trailer(&mut part.file)
+        .and_then(|()| Appended::find(&mut part.file))
+        .and_then(|found| match found == Some(appended) {
+            true => part.finish(target),
+            false => Err(io::Error::other("its end does not read back")),
+        })
+        .map_err(|e| unusable(&e))?;
+    report(target, &compiled);
+    Ok(())
+}
+
+fn report(target: &Path, compiled: &Compiled) {
+    let bytes = fs::metadata(target).map_or(0, |metadata| metadata.len());
+    let digest = compiled.digest.hex();
+    say(format_args!(
+        "packed {} files, {}, into `{}`, {}; site {}",
+        compiled.files,
+        human(compiled.content_bytes),
+        target.display(),
+        human(bytes),
+        digest.get(..12).unwrap_or_default(),
+    ));
+}
+
+/// An executable of chapbook to make another of.
+struct Base {
+    file: File,
+    /// What it is called in messages.
+    name: String,
+    /// Its length without a site that was packed into it.
+    bytes: u64,
+}
+
+impl Base {
+    fn open(path: Option<&Path>) -> Result<Base, Failure> {
+        let name = path.map_or("this executable".to_owned(), |path| {
+            format!("`{}`", path.display())
+        });
+        let unusable = |cause| Failure::unusable(format!("failed to read {name}: {cause}"));
+        let file = path.map_or_else(embedded::executable, File::open);
+        let mut file = file.map_err(unusable)?;
+        let appended = Appended::find(&mut file).map_err(unusable)?;
+        let length = file.metadata().map_err(unusable)?.len();
+        Ok(Base {
+            file,
+            name,
+            bytes: appended.map_or(length, |appended| appended.executable_bytes),
+        })
+    }
+
+    /// Copies it, and turns its mark: how long the copy is.
+    fn copy_to(mut self, out: &mut File) -> io::Result<u64> {
+        let mark = self.find_mark()?;
+        self.file.seek(SeekFrom::Start(0))?;
+        if io::copy(&mut (&self.file).take(self.bytes), out)? != self.bytes {
+            return Err(io::Error::other(format!("{} changed", self.name)));
+        }
+        out.seek(SeekFrom::Start(mark))?;
+        out.write_all(embedded::APPENDED)?;
+        Ok(self.bytes)
+    }
+
+    /// Where the bytes of the mark are that change. There is one mark, or it is no executable of
+    /// chapbook that can carry a site.
+    fn find_mark(&mut self) -> io::Result<u64> {
+        const PIECE_BYTES: usize = 1 << 20;
+        let prefix = embedded::mark_prefix();
+        let finder = memmem::Finder::new(&prefix);
+        self.file.seek(SeekFrom::Start(0))?;
+        let mut reader = BufReader::new(&mut self.file).take(self.bytes);
+        let (mut piece, mut before) = (Vec::new(), 0);
+        let mut mark = None;
+        loop {
+            let read = reader
+                .by_ref()
+                .take(PIECE_BYTES as u64)
+                .read_to_end(&mut piece)?;
+            for found in finder.find_iter(&piece) {
+                let place = before + (found + prefix.len()) as u64;
+                if mark.replace(place).is_some_and(|other| other != place) {
+                    let cause = format!("{} holds two executables of chapbook", self.name);
+                    return Err(io::Error::other(cause));
+                }
+            }
+            if read == 0 {
+                break;
+            }
+            // A mark may lie across two pieces.
+            let kept = piece.len().min(prefix.len() - 1);
+            before += (piece.len() - kept) as u64;
+            piece.drain(..piece.len() - kept);
+        }
+        mark.ok_or_else(|| {
+            io::Error::other(format!(
+                "{} is no executable of chapbook, or one from before `pack`",
+                self.name
+            ))
+        })
+    }
+}
+
+/// A file that is being written beside the one that it will be.
+struct Part {
+    file: File,
+    path: PathBuf,
+    renamed: bool,
+}
+
+impl Part {
+    /// What an attempt that was killed has left is written over; one that is at work is not.
+    fn beside(target: &Path) -> io::Result<Part> {
+        let name = target
+            .file_name()
+            .ok_or_else(|| io::Error::other("it is not the name of a file"))?;
+        if target.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(".part");
+        let path = target.with_file_name(hidden);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o777);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(
+            &mut options,
+            rustix::fs::OFlags::NOFOLLOW.bits().cast_signed(),
+        );
+        let file = options.open(&path)?;
+        if file.try_lock().is_err() {
+            let cause = format!("`{}` is being written by another process", path.display());
+            return Err(io::Error::other(cause));
+        }
+        file.set_len(0)?;
+        Ok(Part {
+            file,
+            path,
+            renamed: false,
+        })
+    }
+
+    fn finish(&mut self, target: &Path) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.path, target)?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.renamed {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
