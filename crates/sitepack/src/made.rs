@@ -31,6 +31,12 @@ pub struct Recipe<'a> {
 }
 
 impl<'a> Recipe<'a> {
+    /// How it is made.
+    #[must_use]
+    pub fn making(&self) -> Making {
+        self.making
+    }
+
     /// The length of the content in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
@@ -83,7 +89,7 @@ impl<'a> Recipe<'a> {
 }
 
 /// Makes a content, piece by piece. Never gives more bytes than its length; fewer only when what
-/// is stored is damaged, which is an error.
+/// is stored is damaged, which is an error. The last bytes are given when the checksum is right.
 pub struct Maker<'a> {
     steps: Steps<'a>,
     left: u64,
@@ -127,7 +133,11 @@ impl Read for Maker<'_> {
         if made == 0 {
             return Err(damaged("it ends too early"));
         }
-        self.left -= made as u64;
+        self.left = self.left.saturating_sub(made as u64);
+        // Behind the last byte stands a checksum, which is looked at before that byte is given.
+        if self.left == 0 && self.steps.read(&mut [0])? > 0 {
+            return Err(damaged("it does not end where it should"));
+        }
         Ok(made)
     }
 }
@@ -152,40 +162,48 @@ use with_zstd::Unzstd;
 
 #[cfg(feature = "zstd")]
 mod with_zstd {
-    use std::cell::RefCell;
     use std::io::{self, Read};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use zstd::stream::raw::{Decoder, InBuffer, Operation as _, OutBuffer};
 
-    /// How many decoders a thread keeps for the next content: more are seldom at work at once,
-    /// and each holds a window.
-    const KEPT_MAX: usize = 2;
+    use super::damaged;
 
-    thread_local! {
-        /// Decoders that are ready for the dictionary of this identity.
-        static KEPT: RefCell<Kept> = const { RefCell::new(Vec::new()) };
+    /// How many decoders the process keeps for the next contents: as many as are at work at once
+    /// where contents are short. Each holds a window and a dictionary, some 700 KB.
+    const KEPT_MAX: usize = 6;
+
+    /// Decoders that are ready for the dictionary of this identity, the last one used last: its
+    /// memory is in the processor's caches.
+    static KEPT: Mutex<Vec<(Identity, Decoder<'static>)>> = Mutex::new(Vec::new());
+
+    /// Where a dictionary is, how long it is, and the digest that it begins with, so that another
+    /// one in the same place is another one.
+    type Identity = (usize, usize, [u8; 8]);
+
+    fn kept() -> MutexGuard<'static, Vec<(Identity, Decoder<'static>)>> {
+        KEPT.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    type Kept = Vec<(Identity, Decoder<'static>)>;
-
-    /// Where a dictionary is: two of the same address and length are one.
-    type Identity = (usize, usize);
 
     /// Decodes a frame.
     pub(super) struct Unzstd<'a> {
         rest: &'a [u8],
         identity: Identity,
         decoder: Option<Decoder<'static>>,
+        /// The frame is at its end, and its checksum was right.
+        is_over: bool,
     }
 
     impl<'a> Unzstd<'a> {
         pub(super) fn new(frame: &'a [u8], dictionary: &[u8]) -> io::Result<Unzstd<'a>> {
-            let identity = (dictionary.as_ptr() as usize, dictionary.len());
-            let kept = KEPT.with_borrow_mut(|kept| {
-                let at = kept.iter().position(|(known, _)| *known == identity);
-                at.map(|at| kept.swap_remove(at).1)
-            });
-            let decoder = match kept {
+            let begins_with = dictionary.first_chunk().copied().unwrap_or_default();
+            let address = dictionary.as_ptr() as usize;
+            let identity = (address, dictionary.len(), begins_with);
+            let mut all = kept();
+            let at = all.iter().rposition(|(known, _)| *known == identity);
+            let found = at.map(|at| all.remove(at).1);
+            drop(all);
+            let decoder = match found {
                 Some(decoder) => decoder,
                 None => Decoder::with_dictionary(dictionary)?,
             };
@@ -193,24 +211,27 @@ mod with_zstd {
                 rest: frame,
                 identity,
                 decoder: Some(decoder),
+                is_over: false,
             })
         }
     }
 
     impl Read for Unzstd<'_> {
         fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-            let Some(decoder) = &mut self.decoder else {
+            let Some(decoder) = self.decoder.as_mut().filter(|_| !self.is_over) else {
                 return Ok(0);
             };
             let mut made = OutBuffer::around(out);
             loop {
                 let mut input = InBuffer::around(self.rest);
-                let hint = decoder.run(&mut input, &mut made)?;
+                self.is_over = decoder.run(&mut input, &mut made)? == 0;
                 let taken = input.pos();
                 self.rest = self.rest.get(taken..).unwrap_or_default();
-                let stuck = taken == 0 && self.rest.is_empty();
-                if made.pos() > 0 || hint == 0 || stuck {
+                if made.pos() > 0 || self.is_over {
                     return Ok(made.pos());
+                }
+                if taken == 0 && self.rest.is_empty() {
+                    return Err(damaged("the frame is cut short"));
                 }
             }
         }
@@ -222,13 +243,15 @@ mod with_zstd {
                 return;
             };
             // What is left of an unfinished frame goes; the dictionary stays.
-            if decoder.reinit().is_ok() {
-                KEPT.with_borrow_mut(|kept| {
-                    if kept.len() < KEPT_MAX {
-                        kept.push((self.identity, decoder));
-                    }
-                });
+            if decoder.reinit().is_err() {
+                return;
             }
+            let mut all = kept();
+            // A site that is not served any more gives way.
+            let oldest = (all.len() >= KEPT_MAX).then(|| all.remove(0));
+            all.push((self.identity, decoder));
+            drop(all);
+            drop(oldest);
         }
     }
 }
