@@ -4,17 +4,20 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use super::site_file::SiteFile;
 use super::stream::{Progress, Stream};
 use super::timers::Wait;
 use crate::http::date::{imf_fixdate, write_imf_fixdate};
 use crate::limits::{
-    HELD_BYTES_MAX, INPUT_BYTES, LINGER_BYTES_MAX, TURN_READ_BYTES_MAX, TURN_REQUESTS_MAX,
-    TURN_SENT_BYTES_MAX,
+    HELD_BYTES_MAX, INPUT_BYTES, LINGER_BYTES_MAX, TURN_MADE_BYTES_MAX, TURN_READ_BYTES_MAX,
+    TURN_REQUESTS_MAX, TURN_SENT_BYTES_MAX,
 };
 use crate::log::Line;
-use crate::response::Connection as Field;
+use crate::reason::Reason;
+use crate::response::{Connection as Field, Content, Response};
 use crate::server::Context;
 use crate::server::conversation::{Answer, Conversation, Terms, Turn};
+use crate::server::making::Pump;
 
 /// What a thread keeps for all of its connections, so that none keeps it for itself.
 pub(super) struct Scratch {
@@ -22,6 +25,8 @@ pub(super) struct Scratch {
     pub(super) input: Vec<u8>,
     /// Where heads of answers are put together.
     pub(super) head: Vec<u8>,
+    /// A buffer for pieces of contents that are made; empty until there was one.
+    pub(super) piece: Vec<u8>,
     /// The second that `date` tells.
     pub(super) now: u64,
     /// As the Date field has it.
@@ -33,6 +38,7 @@ impl Scratch {
         Scratch {
             input: vec![0; INPUT_BYTES],
             head: Vec::with_capacity(2048),
+            piece: Vec::new(),
             now: 0,
             date: imf_fixdate(0),
         }
@@ -77,6 +83,7 @@ pub(super) struct Means<'a> {
 pub(super) struct Budget {
     read_bytes: u64,
     sent_bytes: u64,
+    made_bytes: u64,
     requests: u32,
 }
 
@@ -84,11 +91,37 @@ impl Budget {
     pub(super) const TURN: Budget = Budget {
         read_bytes: TURN_READ_BYTES_MAX,
         sent_bytes: TURN_SENT_BYTES_MAX,
+        made_bytes: TURN_MADE_BYTES_MAX,
         requests: TURN_REQUESTS_MAX,
     };
 
+    /// Sends what was not sent, as far as it goes.
+    fn send(
+        &mut self,
+        stream: &mut Stream,
+        head: &[u8],
+        content: &Content<'_>,
+        sent: &mut u64,
+        file: Option<&SiteFile>,
+    ) -> std::io::Result<Progress> {
+        stream.send(head, content, sent, file, &mut self.sent_bytes)
+    }
+
+    /// Makes and sends what was not sent, as far as it goes.
+    fn send_made(
+        &mut self,
+        stream: &mut Stream,
+        head: &[u8],
+        pump: &mut Pump,
+        sent: &mut u64,
+    ) -> std::io::Result<Progress> {
+        let (left, allowance) = (&mut self.sent_bytes, &mut self.made_bytes);
+        stream.send_made(head, pump, sent, left, allowance)
+    }
+
     fn is_spent(&self) -> bool {
-        self.read_bytes == 0 || self.sent_bytes == 0 || self.requests == 0
+        let bytes = [self.read_bytes, self.sent_bytes, self.made_bytes];
+        bytes.contains(&0) || self.requests == 0
     }
 }
 
@@ -120,6 +153,8 @@ pub(super) struct Connection {
 struct Output {
     head: Vec<u8>,
     answer: Answer<'static>,
+    /// What makes its content, if that is made.
+    pump: Option<Pump>,
     sent: u64,
     time: u64,
     /// When the request was read, if the log wants to know.
@@ -156,9 +191,12 @@ impl Connection {
 
     /// Whether the client has taken at least so much of the answer under way since the last time.
     pub(super) fn has_progressed(&mut self, bytes: u64) -> bool {
-        let sent = self.output.as_ref().map_or(0, |output| output.sent);
-        let progressed = sent >= self.seen.saturating_add(bytes);
-        self.seen = sent;
+        let done = self.output.as_ref().map_or(0, |output| {
+            let skipped = output.pump.as_ref().map_or(0, Pump::skipped);
+            output.sent + skipped
+        });
+        let progressed = done >= self.seen.saturating_add(bytes);
+        self.seen = done;
         progressed
     }
 
@@ -317,8 +355,10 @@ impl Connection {
         started: Option<Instant>,
         means: &mut Means<'_>,
     ) -> Step {
+        let mut pump = begin_to_make(&mut answer, means);
         let Scratch {
             head,
+            piece,
             date,
             now: time,
             ..
@@ -330,49 +370,82 @@ impl Connection {
         if content.len() > HELD_BYTES_MAX {
             self.hold_little();
         }
-        let file = means.context.site_file.as_ref();
-        let left = &mut means.budget.sent_bytes;
-        let progress = self.stream.send(head, content, &mut sent, file, left);
+        let (file, budget) = (means.context.site_file.as_ref(), &mut means.budget);
+        let progress = match &mut pump {
+            Some(pump) => budget.send_made(&mut self.stream, head, pump, &mut sent),
+            None => budget.send(&mut self.stream, head, content, &mut sent, file),
+        };
         if let Some(after) = self.unfinished(&progress) {
             answer.keep(said);
             self.seen = sent;
+            if let Some(pump) = &mut pump {
+                pump.rest(piece);
+            }
             let (head, time) = (head.clone(), *time);
             self.output = Some(Box::new(Output {
                 head,
                 answer,
+                pump,
                 sent,
                 time,
                 started,
             }));
             return ControlFlow::Break(after);
         }
+        if let Some(pump) = pump {
+            pump.end(piece);
+        }
+        if sent == 0 && matches!(progress, Ok(Progress::Damaged)) {
+            answer.response = Response::refusal(Reason::SiteCorrupt);
+            return self.send(answer, said, started, means);
+        }
         let bytes = sent.saturating_sub(head.len() as u64);
         self.log(means.context, &answer, said, bytes, *time, started);
-        self.after_answer(progress.is_ok(), &answer, means)
+        self.after_answer(&progress, &answer, means)
     }
 
     fn continue_output(&mut self, means: &mut Means<'_>) -> Step {
         let Some(mut output) = self.output.take() else {
             return ControlFlow::Continue(());
         };
-        let content = &output.answer.response.content;
-        let file = means.context.site_file.as_ref();
-        let (sent, left) = (&mut output.sent, &mut means.budget.sent_bytes);
-        let progress = self.stream.send(&output.head, content, sent, file, left);
+        let Output {
+            head,
+            answer,
+            pump,
+            sent,
+            ..
+        } = &mut *output;
+        let content = &answer.response.content;
+        let (file, budget) = (means.context.site_file.as_ref(), &mut means.budget);
+        let progress = match pump {
+            Some(pump) => budget.send_made(&mut self.stream, head, pump, sent),
+            None => budget.send(&mut self.stream, head, content, sent, file),
+        };
         if let Some(after) = self.unfinished(&progress) {
+            if let Some(pump) = &mut output.pump {
+                pump.rest(&mut means.scratch.piece);
+            }
             self.output = Some(output);
             return ControlFlow::Break(after);
         }
         let Output {
             head,
-            answer,
+            mut answer,
+            pump,
             sent,
             time,
             started,
         } = *output;
+        if let Some(pump) = pump {
+            pump.end(&mut means.scratch.piece);
+        }
+        if sent == 0 && matches!(progress, Ok(Progress::Damaged)) {
+            answer.response = Response::refusal(Reason::SiteCorrupt);
+            return self.send(answer, b"", started, means);
+        }
         let bytes = sent.saturating_sub(head.len() as u64);
         self.log(means.context, &answer, b"", bytes, time, started);
-        self.after_answer(progress.is_ok(), &answer, means)
+        self.after_answer(&progress, &answer, means)
     }
 
     /// How the turn ends, if an answer is not all sent.
@@ -383,7 +456,7 @@ impl Connection {
                 Some(After::Waits(Wait::Write))
             }
             Ok(Progress::Spent) => Some(After::Yields),
-            Ok(Progress::Done) | Err(_) => None,
+            Ok(Progress::Done | Progress::Damaged) | Err(_) => None,
         }
     }
 
@@ -395,10 +468,22 @@ impl Connection {
     }
 
     /// What is next after an answer that is sent, or that its client did not wait for.
-    fn after_answer(&mut self, sent: bool, answer: &Answer<'_>, means: &Means<'_>) -> Step {
-        if !sent {
-            means.context.statistics.peer_gone();
-            return ControlFlow::Break(After::Over);
+    fn after_answer(
+        &mut self,
+        progress: &std::io::Result<Progress>,
+        answer: &Answer<'_>,
+        means: &Means<'_>,
+    ) -> Step {
+        match progress {
+            Ok(Progress::Done) => {}
+            // The end of the connection is what tells that the content is cut short.
+            Ok(Progress::Damaged | Progress::Blocked | Progress::Spent) => {
+                return ControlFlow::Break(After::Over);
+            }
+            Err(_) => {
+                means.context.statistics.peer_gone();
+                return ControlFlow::Break(After::Over);
+            }
         }
         match answer.connection {
             Field::KeepAlive | Field::Persistent => ControlFlow::Continue(()),
@@ -485,6 +570,21 @@ impl Connection {
             reason: answer.response.reason,
             duration: started.map_or(Duration::ZERO, |started| started.elapsed()),
         });
+    }
+}
+
+/// Begins to make the content of an answer, if that is made. If it cannot be, the answer says so.
+fn begin_to_make(answer: &mut Answer<'static>, means: &mut Means<'_>) -> Option<Pump> {
+    let Content::Made(made) = &answer.response.content else {
+        return None;
+    };
+    let (makers, spare) = (&means.context.makers, &mut means.scratch.piece);
+    match Pump::start(made, makers, spare) {
+        Ok(pump) => Some(pump),
+        Err(reason) => {
+            answer.response = Response::refusal(reason);
+            None
+        }
     }
 }
 
