@@ -11,7 +11,7 @@ use crate::http::method::Method;
 use crate::http::negotiate::AcceptEncoding;
 use crate::http::precondition::{Outcome, Validators, evaluate, range_applies};
 use crate::http::range::{self, Ranges};
-use crate::http::target::{Target, push_query};
+use crate::http::target::Target;
 use crate::http::{host, status::Status};
 use crate::limits::RequestLimits;
 use crate::pages;
@@ -92,6 +92,7 @@ impl<'s> Origin<'s> {
             (Method::NotAllowed, _) => return Err(Reason::MethodNotAllowed),
             (_, Target::Authority) => return Err(Reason::TargetMalformed),
             (_, Target::Asterisk) => return Ok(Response::text(Reason::Options, "")),
+            (_, Target::Unencoded { location }) => return Ok(encoded(&location)),
             (_, Target::Resource { path, query, moved }) => (path, query, moved),
         };
         match (self.find(&path)?, method) {
@@ -270,6 +271,13 @@ fn ranges(
     }
 }
 
+/// § 3.2 of RFC 9112: 301 to the same target, encoded as it should be.
+fn encoded<'s>(location: &[u8]) -> Response<'s> {
+    let mut response = Response::refusal(Reason::Encoded);
+    response.push_with("Location", |line| line.extend_from_slice(location));
+    response
+}
+
 fn redirect<'s>(
     reason: Reason,
     status: Option<u16>,
@@ -281,7 +289,8 @@ fn redirect<'s>(
     response.push_with("Location", |line| {
         line.extend_from_slice(location.as_bytes());
         if let Some(query) = query {
-            push_query(line, query);
+            line.push(b'?');
+            line.extend_from_slice(query);
         }
     });
     response
