@@ -276,3 +276,176 @@ impl Read for Unzstd<'_> {
         Ok(0)
     }
 }
+
+#[cfg(all(test, feature = "compiler", feature = "zstd"))]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::{GZIP_MAKER, Recipe};
+    use crate::compiler::{Compiler, Store};
+    use crate::digest::Digest;
+    use crate::format::{HEADER_BYTES, Header, Making};
+    use crate::{ContentCoding, Entry, Site, SitePath};
+
+    /// Words in no order that repeats: the same on every machine.
+    fn text(bytes: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut text = Vec::with_capacity(bytes + 10);
+        while text.len() < bytes {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let word =
+                ["verse ", "rhyme ", "a ", "booklet, ", "pedlar.\n"][(state >> 40) as usize % 5];
+            text.extend_from_slice(word.as_bytes());
+        }
+        text.truncate(bytes);
+        text
+    }
+
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn frame(content: &[u8]) -> Vec<u8> {
+        let mut frame = zstd::bulk::Compressor::new(3).unwrap();
+        frame.include_checksum(true).unwrap();
+        frame.compress(content).unwrap()
+    }
+
+    /// What a content can be made of, and the content.
+    fn recipes(content: &[u8]) -> Vec<(Making, Vec<u8>, Vec<u8>)> {
+        let coded = gzip(content);
+        let frame = frame(content);
+        let making = Making::UnzstdGzip;
+        let unbounded = Recipe {
+            length: u64::MAX,
+            ..recipe(making, &frame, b"")
+        };
+        let mut made = Vec::new();
+        // Nothing else tells how long it is.
+        let _ = unbounded.maker().unwrap().steps.read_to_end(&mut made);
+        vec![
+            (Making::Stored, content.to_vec(), content.to_vec()),
+            (Making::Gunzip, coded, content.to_vec()),
+            (Making::Unzstd, frame.clone(), content.to_vec()),
+            (making, frame, made),
+        ]
+    }
+
+    fn recipe<'a>(making: Making, stored: &'a [u8], content: &[u8]) -> Recipe<'a> {
+        Recipe {
+            stored,
+            making,
+            dictionary: b"",
+            length: content.len() as u64,
+        }
+    }
+
+    #[test]
+    fn contents_come_out_whatever_the_size_of_the_reads() {
+        for bytes in [1, 100, 65_536, 300_000] {
+            let plain = text(bytes);
+            for (making, stored, content) in recipes(&plain) {
+                for most in [1, 7, 64 << 10] {
+                    let mut maker = recipe(making, &stored, &content).maker().unwrap();
+                    let (mut made, mut piece) = (Vec::new(), vec![0; most]);
+                    loop {
+                        match maker.read(&mut piece).unwrap() {
+                            0 => break,
+                            some => made.extend_from_slice(&piece[..some]),
+                        }
+                    }
+                    assert!(made == content, "{making:?} {bytes} {most}");
+                }
+                if making == Making::UnzstdGzip {
+                    let mut again = Vec::new();
+                    let mut decoder = flate2::read::GzDecoder::new(&*content);
+                    decoder.read_to_end(&mut again).unwrap();
+                    assert!(again == plain);
+                }
+            }
+        }
+    }
+
+    /// If this fails, an update has changed the bytes of made gzip codings: raise [`GZIP_MAKER`].
+    #[test]
+    fn the_bytes_of_the_encoder_are_those_of_its_number() {
+        let plain = text(500_000);
+        let (_, _, made) = recipes(&plain).pop().unwrap();
+        assert_eq!(GZIP_MAKER, 1);
+        assert_eq!(
+            Digest::of(&made).hex(),
+            "adbc4e430679b78ce2d01d500309228fa18883fca40b2060c7d5b490961cc83e"
+        );
+    }
+
+    #[test]
+    fn what_is_damaged_is_an_error_and_never_longer() {
+        let plain = text(3_000);
+        for (making, stored, content) in recipes(&plain) {
+            if making == Making::Stored {
+                continue;
+            }
+            let check = |stored: &[u8], what: &str| {
+                let mut made = Vec::new();
+                let maker = recipe(making, stored, &content).maker();
+                let read = maker.unwrap().read_to_end(&mut made);
+                assert!(made.len() <= content.len(), "{making:?} {what}");
+                // Some bits of a header mean nothing.
+                assert!(read.is_err() || made == content, "{making:?} {what}");
+                read.is_err()
+            };
+            for bytes in 0..stored.len() {
+                assert!(check(&stored[..bytes], "cut"), "{making:?} {bytes}");
+            }
+            let mut seen = 0;
+            for at in 0..stored.len() {
+                for bit in 0..8 {
+                    let mut stored = stored.clone();
+                    stored[at] ^= 1 << bit;
+                    seen += usize::from(check(&stored, &format!("{at} {bit}")));
+                }
+            }
+            assert!(seen > stored.len() * 8 - 100, "{making:?} {seen}");
+            // A length that is not that of the content.
+            let mut wrong = recipe(making, &stored, &content);
+            wrong.length -= 1;
+            assert!(wrong.content().is_err());
+            wrong.length += 2;
+            assert!(wrong.content().is_err());
+        }
+    }
+
+    /// Makes the packed site say that another encoder made its codings.
+    fn with_gzip_maker(bytes: &[u8], number: u32) -> Vec<u8> {
+        let mut header = Header::decode_any(bytes).unwrap();
+        header.gzip_maker = number;
+        [&*header.encode(), &bytes[HEADER_BYTES..]].concat()
+    }
+
+    #[test]
+    fn what_another_encoder_made_is_not_offered() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("a.txt"), text(5_000)).unwrap();
+        let compiler = Compiler::new().files("/", root.path()).store(Store::Small);
+        let bytes = compiler.compile().unwrap().bytes;
+        let codings = |bytes: &[u8]| -> Vec<ContentCoding> {
+            let path = SitePath::from_decoded("/a.txt").unwrap();
+            let site = Site::open(bytes).unwrap();
+            let Some(Entry::Resource(found)) = site.find(&path).unwrap() else {
+                panic!("it is gone");
+            };
+            assert!(found.identity().unwrap().content().unwrap() == text(5_000));
+            let all = found.representations();
+            all.map(|found| found.unwrap().coding).collect()
+        };
+        let (gzip, identity) = (ContentCoding::Gzip, ContentCoding::Identity);
+        assert_eq!(codings(&bytes), [gzip, identity]);
+        let other = with_gzip_maker(&bytes, GZIP_MAKER + 1);
+        assert_eq!(codings(&other), [identity]);
+        assert_eq!(with_gzip_maker(&other, GZIP_MAKER), bytes);
+    }
+}
