@@ -34,6 +34,7 @@ mod server;
 mod shutdown;
 mod site;
 mod sites;
+mod stores;
 mod targets;
 mod tidy;
 mod transcripts;
