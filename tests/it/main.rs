@@ -29,6 +29,7 @@ mod ranges;
 mod rebuild;
 mod reproducible;
 mod requests;
+mod rules;
 mod seeds;
 mod server;
 mod shutdown;
