@@ -177,7 +177,7 @@ impl Pump {
     }
 
     /// Makes the next piece, when all of the one before is sent. What that costs it takes off
-    /// `allowance`; when nothing is left of that, skipping stops, and there is no piece yet.
+    /// `allowance`; when nothing is left of that, there is no piece yet.
     ///
     /// # Errors
     /// When what the content is made of is damaged.
@@ -197,14 +197,14 @@ impl Pump {
         let Some(maker) = self.maker.as_mut().filter(|_| self.unsent.is_empty()) else {
             return Ok(());
         };
-        while self.skip > 0 {
-            if *allowance == 0 {
-                return Ok(());
-            }
+        while self.skip > 0 && *allowance > 0 {
             let some = read(maker, &mut self.buffer, 0, self.skip)?;
             self.skip -= some as u64;
             self.skipped += some as u64;
             *allowance = allowance.saturating_sub(some as u64 * self.weight);
+        }
+        if *allowance == 0 {
+            return Ok(());
         }
         self.unsent = 0..0;
         while self.left > 0 && self.unsent.end < self.buffer.len() {

@@ -593,8 +593,11 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::os::unix::net::UnixStream;
 
+    use sitepack::compiler::{Compiler, Store};
+    use sitepack::{ContentCoding, Site};
+
     use super::{After, Budget, Connection, Means, Scratch};
-    use crate::limits::{RequestLimits, TURN_REQUESTS_MAX};
+    use crate::limits::{GUNZIP_BYTES, PIECE_BYTES, RequestLimits, TURN_REQUESTS_MAX};
     use crate::log::AccessLog;
     use crate::origin::Origin;
     use crate::server::Context;
@@ -614,11 +617,15 @@ mod tests {
 
     impl Bench {
         fn new() -> Bench {
+            Bench::on(crate::embedded::site().unwrap())
+        }
+
+        fn on(site: Site<'static>) -> Bench {
             let (server, client) = UnixStream::pair().unwrap();
             server.set_nonblocking(true).unwrap();
             client.set_nonblocking(true).unwrap();
             let stream = Stream::Unix(mio::net::UnixStream::from_std(server));
-            let origin = Origin::new(crate::embedded::site().unwrap());
+            let origin = Origin::new(site);
             Bench {
                 connection: Connection::new(stream, None),
                 client,
@@ -632,9 +639,9 @@ mod tests {
             self.connection.set_readable(false);
         }
 
-        /// A turn, and how many bytes the client got.
-        fn turn(&mut self, budget: Budget) -> (After, usize) {
-            let after = self.connection.turn(&mut Means {
+        /// A turn of which the client reads nothing.
+        fn turn_unread(&mut self, budget: Budget) -> After {
+            self.connection.turn(&mut Means {
                 scratch: &mut self.scratch,
                 context: &self.context,
                 terms: Terms {
@@ -644,7 +651,12 @@ mod tests {
                     now: 1_795_305_600,
                 },
                 budget,
-            });
+            })
+        }
+
+        /// A turn, and how many bytes the client got.
+        fn turn(&mut self, budget: Budget) -> (After, usize) {
+            let after = self.turn_unread(budget);
             let mut bytes = Vec::new();
             let _ = self.client.read_to_end(&mut bytes);
             (after, bytes.len())
@@ -687,6 +699,74 @@ mod tests {
             assert_eq!(after, After::Waits(Wait::Idle), "{range}");
             assert!(more > 300, "{more} bytes, {range}");
         }
+    }
+
+    /// A site whose `/a.txt` of 1 MB is stored as its gzip coding alone.
+    fn coded() -> Site<'static> {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("a.txt"), text()).unwrap();
+        let compiler = Compiler::new().files("/", root.path()).store(Store::Coded);
+        let compiler = compiler.codings(&[ContentCoding::Gzip]);
+        Site::open(compiler.compile().unwrap().bytes.leak()).unwrap()
+    }
+
+    fn text() -> Vec<u8> {
+        let lines = (0..100_000).map(|number| format!("{number:09}\n"));
+        lines.flat_map(String::into_bytes).collect()
+    }
+
+    #[test]
+    fn a_turn_makes_so_many_bytes_and_no_more() {
+        let mut bench = Bench::on(coded());
+        let budget = Budget {
+            made_bytes: 100_000,
+            ..Budget::TURN
+        };
+        bench.says(b"GET /a.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=-20\r\n\r\n");
+        let mut turns = 0;
+        loop {
+            turns += 1;
+            let progressed = bench.connection.has_progressed(1);
+            match bench.turn(budget) {
+                (After::Yields, 0) => assert!(progressed || turns < 3, "it seems to stand still"),
+                (after, bytes) => {
+                    assert_eq!(after, After::Waits(Wait::Idle));
+                    assert!((100..1_000).contains(&bytes), "{bytes}");
+                    break;
+                }
+            }
+        }
+        assert!((7..=10).contains(&turns), "{turns} turns to skip 1 MB");
+        assert_eq!(bench.context.makers.bytes(), 0);
+        bench.says(b"GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+        let mut bytes = 0;
+        loop {
+            let (after, more) = bench.turn(budget);
+            bytes += more;
+            assert!(more <= 100_000 + 2 * PIECE_BYTES, "{more} in a turn");
+            if after == After::Waits(Wait::Idle) {
+                break;
+            }
+        }
+        assert!(bytes > 1_000_000, "{bytes}");
+    }
+
+    #[test]
+    fn what_waits_for_its_client_holds_a_piece_and_a_decoder_and_no_more() {
+        let mut bench = Bench::on(coded());
+        bench.says(b"GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+        bench.says(b"GET /a.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=0-50000\r\n\r\n");
+        while bench.turn_unread(Budget::TURN) == After::Yields {}
+        assert_eq!(bench.connection.waits(), Wait::Write);
+        let bytes = bench.context.makers.bytes();
+        assert_eq!(bytes, GUNZIP_BYTES + PIECE_BYTES as u64);
+        while bench.turn(Budget::TURN).0 != After::Waits(Wait::Idle) {}
+        assert_eq!(bench.context.makers.bytes(), 0);
+        assert_eq!(
+            bench.scratch.piece.len(),
+            PIECE_BYTES,
+            "it is kept for the next"
+        );
     }
 
     #[test]

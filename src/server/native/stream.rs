@@ -132,8 +132,8 @@ impl Stream {
             if pump.fill(allowance).is_err() {
                 return Ok(Progress::Damaged);
             }
-            let is_skipping = pump.piece().is_empty() && !pump.is_done();
-            if is_skipping || *left == 0 {
+            let has_no_piece = pump.piece().is_empty() && !pump.is_done();
+            if has_no_piece || *left == 0 {
                 return Ok(Progress::Spent);
             }
             let head_left = head.get(count(*sent)..).unwrap_or_default();
