@@ -1,9 +1,11 @@
 //! The origin server: every branch of a request, from its target to its answer. Pure: a request
 //! and a time go in, a response that borrows from the packed site comes out.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sitepack::{ContentCoding, Corrupt, Entry, Representation, Resource, Site, SitePath};
+use sitepack::rules::{self, Pattern};
+use sitepack::{ContentCoding, Corrupt, Entry, Redirect, Representation, Resource, Site, SitePath};
 
 use crate::http::expectation::{Expectation, expectation};
 use crate::http::framing::framing;
@@ -11,7 +13,7 @@ use crate::http::method::Method;
 use crate::http::negotiate::AcceptEncoding;
 use crate::http::precondition::{Outcome, Validators, evaluate, range_applies};
 use crate::http::range::{self, Ranges};
-use crate::http::target::{Target, push_query};
+use crate::http::target::Target;
 use crate::http::{host, status::Status};
 use crate::limits::RequestLimits;
 use crate::pages;
@@ -25,13 +27,17 @@ pub struct Origin<'s> {
     site: Site<'s>,
     limits: RequestLimits,
     ready: AtomicBool,
+    /// Whether a rule stands above what is there.
+    is_forced: bool,
 }
 
 impl<'s> Origin<'s> {
     /// An origin for an opened site.
     #[must_use]
     pub fn new(site: Site<'s>) -> Origin<'s> {
+        let is_forced = site.rules().any(|rule| rule.is_ok_and(|rule| rule.force));
         Origin {
+            is_forced,
             site,
             limits: RequestLimits::default(),
             ready: AtomicBool::new(true),
@@ -92,15 +98,15 @@ impl<'s> Origin<'s> {
             (Method::NotAllowed, _) => return Err(Reason::MethodNotAllowed),
             (_, Target::Authority) => return Err(Reason::TargetMalformed),
             (_, Target::Asterisk) => return Ok(Response::text(Reason::Options, "")),
+            (_, Target::Unencoded { location }) => return Ok(encoded(&location)),
             (_, Target::Resource { path, query, moved }) => (path, query, moved),
         };
         match (self.find(&path)?, method) {
-            (Found::Redirect(to), _) => Ok(redirect(
-                Reason::Redirected,
-                Some(to.status),
-                to.location,
-                query,
-            )),
+            (Found::Redirect { location, status }, _) => {
+                let reason = Reason::Redirected;
+                Ok(redirect(reason, Some(status), &location, query))
+            }
+            (Found::Missing(page), _) => missing(&page, request.fields),
             _ if moved => Ok(redirect(
                 Reason::MadeCanonical,
                 None,
@@ -117,9 +123,66 @@ impl<'s> Origin<'s> {
         if let Some(page) = pages::find(path, self.ready.load(Ordering::Relaxed)) {
             return Ok(Found::Page(page));
         }
-        match self.site.find(path)?.ok_or(Reason::NotFound)? {
-            Entry::Redirect(redirect) => Ok(Found::Redirect(redirect)),
-            Entry::Resource(resource) => Ok(Found::Resource(resource)),
+        let there = self.site.find(path)?;
+        if (there.is_none() || self.is_forced)
+            && let Some(ruled) = self.by_rule(path, there.is_some())?
+        {
+            return Ok(ruled);
+        }
+        Ok(match there.ok_or(Reason::NotFound)? {
+            Entry::Redirect(Redirect {
+                location, status, ..
+            }) => Found::Redirect {
+                location: Cow::Borrowed(location),
+                status,
+            },
+            Entry::Resource(resource) if resource.status == 404 => Found::Missing(resource),
+            Entry::Resource(resource) => Found::Resource(resource),
+        })
+    }
+
+    /// What the first rule that takes the path makes of it; of the forced ones, if only these
+    /// count.
+    fn by_rule(&self, path: &SitePath<'_>, only_forced: bool) -> Result<Option<Found<'s>>, Reason> {
+        for rule in self.site.rules() {
+            let rule = rule?;
+            let pattern = Pattern::new(rule.pattern).map_err(|_| Corrupt)?;
+            let counts = rule.force || !only_forced;
+            let Some(captures) = pattern.matches(path.as_str()).filter(|_| counts) else {
+                continue;
+            };
+            // A target was checked when it was packed; what is put in may still make it none.
+            let not_found = |_| Reason::NotFound;
+            if !matches!(rule.status, 200 | 404) {
+                let location = rules::location(rule.target, &captures).map_err(not_found)?;
+                return Ok(Some(Found::Redirect {
+                    location: Cow::Owned(location),
+                    status: rule.status,
+                }));
+            }
+            let shown = rules::rewritten(rule.target, &captures).map_err(not_found)?;
+            let resource = self.shown(&shown)?;
+            return Ok(Some(if rule.status == 404 || resource.status == 404 {
+                Found::Missing(resource)
+            } else {
+                Found::Resource(resource)
+            }));
+        }
+        Ok(None)
+    }
+
+    /// What a rewrite to `path` shows: what stands there, or where the site itself redirects to:
+    /// authors write `/index.html` and mean `/`.
+    fn shown(&self, path: &SitePath<'_>) -> Result<Resource<'s>, Reason> {
+        let mut found = self.site.find(path)?;
+        if let Some(Entry::Redirect(to)) = found
+            && let Ok((path, false)) = SitePath::from_target(to.location.as_bytes())
+        {
+            found = self.site.find(&path)?;
+        }
+        match found {
+            Some(Entry::Resource(resource)) => Ok(resource),
+            Some(Entry::Redirect(_)) | None => Err(Reason::NotFound),
         }
     }
 
@@ -178,9 +241,9 @@ impl<'s> Origin<'s> {
     fn refuse(&self, reason: Reason, request: &Request<'_>) -> Response<'s> {
         if reason == Reason::NotFound
             && let Ok(Some(page)) = self.site.not_found()
-            && let Ok(Some(selected)) = select(&page, request.fields)
+            && let Ok(response) = missing(&page, request.fields)
         {
-            return Response::not_found(&selected);
+            return response;
         }
         Response::refusal(reason)
     }
@@ -189,8 +252,19 @@ impl<'s> Origin<'s> {
 /// What a path leads to: a page made here, or something of the site.
 enum Found<'s> {
     Page(Response<'s>),
-    Redirect(sitepack::Redirect<'s>),
+    Redirect {
+        location: Cow<'s, str>,
+        status: u16,
+    },
     Resource(Resource<'s>),
+    /// Something that is shown because there is nothing.
+    Missing(Resource<'s>),
+}
+
+/// 404 with a page of the site, if it is acceptable.
+fn missing<'s>(page: &Resource<'s>, fields: Fields<'_>) -> Result<Response<'s>, Reason> {
+    let selected = select(page, fields)?.ok_or(Reason::NotFound)?;
+    Ok(Response::not_found(&selected))
 }
 
 /// A page made here. Nothing validates it, but it is there: what `*` means, and no entity-tag.
@@ -270,6 +344,13 @@ fn ranges(
     }
 }
 
+/// § 3.2 of RFC 9112: 301 to the same target, encoded as it should be.
+fn encoded<'s>(location: &[u8]) -> Response<'s> {
+    let mut response = Response::refusal(Reason::Encoded);
+    response.push_with("Location", |line| line.extend_from_slice(location));
+    response
+}
+
 fn redirect<'s>(
     reason: Reason,
     status: Option<u16>,
@@ -280,8 +361,9 @@ fn redirect<'s>(
     response.status = status.and_then(redirect_status).unwrap_or(response.status);
     response.push_with("Location", |line| {
         line.extend_from_slice(location.as_bytes());
-        if let Some(query) = query {
-            push_query(line, query);
+        if let Some(query) = query.filter(|_| !location.contains(['?', '#'])) {
+            line.push(b'?');
+            line.extend_from_slice(query);
         }
     });
     response

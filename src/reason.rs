@@ -19,6 +19,8 @@ pub enum Reason {
     NotModifiedByTag,
     /// 304: not modified since If-Modified-Since.
     NotModifiedByDate,
+    /// 301: the target held characters that must be percent-encoded.
+    Encoded,
     /// 308 or as the site says: a redirect of the site.
     Redirected,
     /// 308: the path had dot or empty segments.
@@ -67,13 +69,15 @@ pub enum Reason {
     TransferCodingUnknown,
     /// 503: the server drains, and wants no more requests.
     NotReady,
+    /// 503: too many contents are being made.
+    Busy,
     /// 505: a major version other than 1.
     VersionUnsupported,
 }
 
 impl Reason {
     /// Every reason, for tests and tables.
-    pub const ALL: [Reason; 32] = [
+    pub const ALL: [Reason; 34] = [
         Reason::Fresh,
         Reason::Options,
         Reason::Management,
@@ -81,6 +85,7 @@ impl Reason {
         Reason::PartialMultiple,
         Reason::NotModifiedByTag,
         Reason::NotModifiedByDate,
+        Reason::Encoded,
         Reason::Redirected,
         Reason::MadeCanonical,
         Reason::TargetMalformed,
@@ -105,6 +110,7 @@ impl Reason {
         Reason::MethodUnknown,
         Reason::TransferCodingUnknown,
         Reason::NotReady,
+        Reason::Busy,
         Reason::VersionUnsupported,
     ];
 
@@ -115,6 +121,7 @@ impl Reason {
             Reason::Fresh | Reason::Options | Reason::Management => Status::Ok,
             Reason::Partial | Reason::PartialMultiple => Status::PartialContent,
             Reason::NotModifiedByTag | Reason::NotModifiedByDate => Status::NotModified,
+            Reason::Encoded => Status::MovedPermanently,
             Reason::Redirected | Reason::MadeCanonical => Status::PermanentRedirect,
             Reason::TargetMalformed
             | Reason::HostMissing
@@ -137,7 +144,7 @@ impl Reason {
             Reason::FieldsTooLarge => Status::RequestHeaderFieldsTooLarge,
             Reason::SiteCorrupt => Status::InternalServerError,
             Reason::MethodUnknown | Reason::TransferCodingUnknown => Status::NotImplemented,
-            Reason::NotReady => Status::ServiceUnavailable,
+            Reason::NotReady | Reason::Busy => Status::ServiceUnavailable,
             Reason::VersionUnsupported => Status::HttpVersionNotSupported,
         }
     }
@@ -153,7 +160,9 @@ impl Reason {
             | Reason::PartialMultiple
             | Reason::NotModifiedByTag
             | Reason::NotModifiedByDate => "",
-            Reason::Redirected | Reason::MadeCanonical => "It stands elsewhere: see Location.\n",
+            Reason::Encoded | Reason::Redirected | Reason::MadeCanonical => {
+                "It stands elsewhere: see Location.\n"
+            }
             Reason::TargetMalformed => "The request target is malformed.\n",
             Reason::HostMissing => "The request has no Host field.\n",
             Reason::HostRepeated => "The request has more than one Host field.\n",
@@ -176,6 +185,7 @@ impl Reason {
             Reason::MethodUnknown => "There is no such method.\n",
             Reason::TransferCodingUnknown => "The only transfer coding known is chunked.\n",
             Reason::NotReady => "The server is about to end.\n",
+            Reason::Busy => "Too much is asked for at once; ask again in a moment.\n",
             Reason::VersionUnsupported => "Only HTTP/1.0 and HTTP/1.1 are spoken here.\n",
         }
     }
@@ -184,6 +194,10 @@ impl Reason {
     /// be told, or need not be.
     #[must_use]
     pub const fn closes(self) -> bool {
+        // Who is to come back in a second may as well stay.
+        if matches!(self, Reason::Busy) {
+            return false;
+        }
         match self.status() {
             Status::BadRequest
             | Status::RequestTimeout

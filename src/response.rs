@@ -6,12 +6,13 @@
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 
-use sitepack::{ContentCoding, FieldParts, Maker, Recipe, Representation};
+use sitepack::{ContentCoding, FieldParts, Maker, Making, Recipe, Representation};
 use smallvec::SmallVec;
 
 use crate::http::method::ALLOW;
 use crate::http::range::Part;
 use crate::http::status::Status;
+use crate::limits::RETRY_SECONDS;
 use crate::reason::Reason;
 
 /// What a representation says about itself where the site has no time, or one that is to come.
@@ -75,6 +76,18 @@ pub struct Made<'s> {
 }
 
 impl<'s> Made<'s> {
+    /// How it is made.
+    #[must_use]
+    pub fn making(&self) -> Making {
+        self.recipe.making()
+    }
+
+    /// The length of the part in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.bytes
+    }
+
     /// Something that makes it: first as many bytes as are returned with it, which are not sent,
     /// then the content.
     ///
@@ -140,6 +153,10 @@ impl<'s> Response<'s> {
         // § 15.5.6: a 405 MUST list what is allowed; OPTIONS is asked for it.
         if matches!(reason, Reason::MethodNotAllowed | Reason::Options) {
             response.push("Allow", ALLOW);
+        }
+        // § 15.6.4: when to ask again, where that is known.
+        if reason == Reason::Busy {
+            response.push("Retry-After", RETRY_SECONDS);
         }
         // § 12.5.5: another Accept-Encoding would have had another answer.
         if reason == Reason::NotAcceptable {

@@ -12,6 +12,12 @@ pub(crate) fn run(data: &[u8]) {
         match Target::parse(method, token, data) {
             Ok(Target::Authority) => assert!(token == b"CONNECT" && !data.contains(&b'/')),
             Ok(Target::Asterisk) => assert!(token == b"OPTIONS" && !data.starts_with(b"/")),
+            Ok(Target::Unencoded { location }) => {
+                assert!(token == b"GET" || token == b"HEAD");
+                assert!(location.iter().all(u8::is_ascii_graphic) && !location.starts_with(b"//"));
+                let again = Target::parse(Method::Get, b"GET", &location);
+                assert!(matches!(again, Ok(Target::Resource { .. }) | Err(NotFound)));
+            }
             Ok(resource) => assert!(token != b"CONNECT" && get.as_ref() == Ok(&resource)),
             Err(reason) => assert!([Misdirected, NotFound, TargetMalformed].contains(&reason)),
         }

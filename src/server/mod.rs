@@ -2,18 +2,21 @@
 
 mod address;
 pub mod conversation;
+mod making;
 #[cfg(all(unix, feature = "native"))]
 mod native;
 mod shutdown;
 #[cfg(feature = "tiny_http")]
 mod tiny;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 #[cfg(feature = "tiny_http")]
 use std::time::Duration;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub use address::{Address, Bound, Listener, Shape};
+pub use making::Makers;
 #[cfg(all(unix, feature = "native"))]
 pub use native::site_file::SiteFile;
 pub use shutdown::Shutdown;
@@ -133,6 +136,8 @@ pub struct Context {
     /// Seconds since 1970, now; it may step in either direction. What is waited for is measured by
     /// another clock, which does not step.
     pub clock: fn() -> u64,
+    /// What contents that are being made may hold.
+    pub makers: Arc<Makers>,
     /// A file to send large contents from.
     #[cfg(all(unix, feature = "native"))]
     pub site_file: Option<SiteFile>,
@@ -153,6 +158,7 @@ impl Context {
             shutdown: Shutdown::default(),
             options: Options::default(),
             clock: now,
+            makers: Arc::default(),
             #[cfg(all(unix, feature = "native"))]
             site_file: None,
             connections: AtomicUsize::new(0),
@@ -200,11 +206,7 @@ pub(crate) fn connection_field(
 ///
 /// # Errors
 /// When the engine cannot start.
-pub fn serve(
-    engine: Engine,
-    bound: Bound,
-    context: &std::sync::Arc<Context>,
-) -> std::io::Result<()> {
+pub fn serve(engine: Engine, bound: Bound, context: &Arc<Context>) -> std::io::Result<()> {
     match engine {
         #[cfg(all(unix, feature = "native"))]
         Engine::Native => native::serve(bound, context),

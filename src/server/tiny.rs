@@ -32,6 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::making::Pump;
 use super::{Bound, Context, Listener, connection_field};
 use crate::http::connection::persists;
 use crate::http::date::imf_fixdate;
@@ -45,7 +46,7 @@ use crate::limits::{
 use crate::log::{Line, say};
 use crate::reason::Reason;
 use crate::request::{Field, Fields, Request, Version};
-use crate::response::{Connection, Response};
+use crate::response::{Connection, Content, Made, Response};
 
 /// How often a thread that waits for requests looks whether it should go on.
 const POLL: Duration = Duration::from_millis(250);
@@ -437,13 +438,26 @@ fn answer(mut request: tiny_http::Request, context: &Context) -> bool {
         }
     }
     let connection = connection_field(&parsed, &response, context.shutdown.is_begun());
+    let mut pump = None;
+    if let (Content::Made(made), true) = (&response.content, skipped != Skipped::Never) {
+        match begin_to_make(made, context) {
+            Ok(begun) => pump = Some(begun),
+            Err(reason) => response = Response::refusal(reason),
+        }
+    }
     let mut sent = Ok(0);
     if skipped == Skipped::Never {
         // Dropping it would allocate or wait: see 7 above. Its connection waits for ever.
         std::mem::forget(request);
     } else {
         let mut writer = request.into_writer();
-        sent = write(&mut *writer, &response, &imf_fixdate(time), connection);
+        sent = write(
+            &mut *writer,
+            &response,
+            pump,
+            &imf_fixdate(time),
+            connection,
+        );
     }
     if sent.is_err() {
         context.statistics.peer_gone();
@@ -466,10 +480,33 @@ fn answer(mut request: tiny_http::Request, context: &Context) -> bool {
     sent.is_ok() && (connection != Connection::Close || !persists(&parsed))
 }
 
+/// Begins to make a content. Since 6 above leaves no way to tell a client that one is cut short,
+/// a content of several pieces is made twice: the first time to see that it can be.
+fn begin_to_make(made: &Made<'static>, context: &Context) -> Result<Pump, Reason> {
+    let mut spare = Vec::new();
+    let damaged = |_| Reason::SiteCorrupt;
+    let mut start = || -> Result<Pump, Reason> {
+        let mut pump = Pump::start(made, &context.makers, &mut spare)?;
+        pump.fill_at_once().map_err(damaged)?;
+        Ok(pump)
+    };
+    let mut tried = start()?;
+    if tried.is_made() {
+        return Ok(tried);
+    }
+    while !tried.is_done() {
+        tried.sent(usize::MAX);
+        tried.fill_at_once().map_err(damaged)?;
+    }
+    drop(tried);
+    start()
+}
+
 /// Writes an answer; how much of it was content.
 fn write(
     writer: &mut dyn io::Write,
     response: &Response<'_>,
+    pump: Option<Pump>,
     date: &str,
     connection: Connection,
 ) -> io::Result<u64> {
@@ -478,6 +515,13 @@ fn write(
     writer.write_all(&head)?;
     for slice in response.content.slices() {
         writer.write_all(slice)?;
+    }
+    if let Some(mut pump) = pump {
+        while !pump.is_done() {
+            writer.write_all(pump.piece())?;
+            pump.sent(usize::MAX);
+            pump.fill_at_once()?;
+        }
     }
     writer.flush()?;
     Ok(response.content.len())

@@ -48,8 +48,13 @@ impl Exchange {
     }
 
     /// On the site of files instead of the poems.
-    pub(crate) fn on_files(mut self) -> Exchange {
-        self.site = sites::files;
+    pub(crate) fn on_files(self) -> Exchange {
+        self.on(sites::files)
+    }
+
+    /// On another site.
+    pub(crate) fn on(mut self, site: fn() -> Site<'static>) -> Exchange {
+        self.site = site;
         self
     }
 
@@ -140,7 +145,12 @@ impl Exchange {
             "Sun, 22 Nov 2026 00:00:00 GMT",
             Connection::Persistent,
         );
-        bytes.extend(response.content.to_vec().unwrap());
+        bytes.extend(
+            response
+                .content
+                .to_vec()
+                .unwrap_or_else(|e| panic!("{self}: {e}")),
+        );
         Answer::parse(&bytes, &self.method)
     }
 
@@ -260,7 +270,7 @@ impl Answer {
     }
 
     /// The fields that do not depend on the moment or the connection, in any order.
-    fn lasting_fields(&self) -> Vec<(String, String)> {
+    pub(crate) fn lasting_fields(&self) -> Vec<(String, String)> {
         let mut fields = self.fields.clone();
         fields.retain(|(name, _)| name != "Date" && name != "Connection");
         fields.sort();

@@ -9,7 +9,7 @@
 //! coding the packer records [`GZIP_MAKER`], and a reader that codes otherwise does not offer it.
 
 use std::borrow::Cow;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 
 use crate::format::Making;
 
@@ -20,6 +20,10 @@ pub const GZIP_MAKER: u32 = 1;
 const GZIP_LEVEL: u32 = 6;
 /// How much is decoded ahead for the encoder. It must not differ between packer and server.
 const AHEAD_BYTES: usize = 32 << 10;
+/// The room that the encoder is given each time. Where it runs out, the encoder forgets a match
+/// that it had in mind, and what follows is coded otherwise: so this must not differ either,
+/// whatever the size of the reads.
+const CODED_BYTES: usize = 32 << 10;
 
 /// How to make a content.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +35,12 @@ pub struct Recipe<'a> {
 }
 
 impl<'a> Recipe<'a> {
+    /// How it is made.
+    #[must_use]
+    pub fn making(&self) -> Making {
+        self.making
+    }
+
     /// The length of the content in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
@@ -83,7 +93,7 @@ impl<'a> Recipe<'a> {
 }
 
 /// Makes a content, piece by piece. Never gives more bytes than its length; fewer only when what
-/// is stored is damaged, which is an error.
+/// is stored is damaged, which is an error. The last bytes are given when the checksum is right.
 pub struct Maker<'a> {
     steps: Steps<'a>,
     left: u64,
@@ -102,18 +112,19 @@ enum Steps<'a> {
     UnzstdGzip(Box<Gzip<Unzstd<'a>>>),
 }
 
-type Gzip<R> = flate2::bufread::GzEncoder<BufReader<R>>;
+type Gzip<R> = BufReader<flate2::bufread::GzEncoder<BufReader<R>>>;
 
 /// The gzip coding of what `plain` gives, as a server makes it: without a time or a name in its
 /// header.
 fn gzip_of<R: Read>(plain: R) -> Gzip<R> {
-    flate2::GzBuilder::new()
+    let encoder = flate2::GzBuilder::new()
         .mtime(0)
         .operating_system(255)
         .buf_read(
             BufReader::with_capacity(AHEAD_BYTES, plain),
             flate2::Compression::new(GZIP_LEVEL),
-        )
+        );
+    BufReader::with_capacity(CODED_BYTES, encoder)
 }
 
 impl Read for Maker<'_> {
@@ -127,7 +138,11 @@ impl Read for Maker<'_> {
         if made == 0 {
             return Err(damaged("it ends too early"));
         }
-        self.left -= made as u64;
+        self.left = self.left.saturating_sub(made as u64);
+        // Behind the last byte stands a checksum, which is looked at before that byte is given.
+        if self.left == 0 && self.steps.read(&mut [0])? > 0 {
+            return Err(damaged("it does not end where it should"));
+        }
         Ok(made)
     }
 }
@@ -138,7 +153,13 @@ impl Read for Steps<'_> {
             Steps::Stored(rest) => rest.read(out),
             Steps::Gunzip(steps) => steps.read(out),
             Steps::Unzstd(steps) => steps.read(out),
-            Steps::UnzstdGzip(steps) => steps.read(out),
+            Steps::UnzstdGzip(steps) => {
+                // Not `read`, which passes the buffer over where `out` is longer.
+                let mut coded = steps.fill_buf()?;
+                let taken = coded.read(out)?;
+                steps.consume(taken);
+                Ok(taken)
+            }
         }
     }
 }
@@ -152,40 +173,48 @@ use with_zstd::Unzstd;
 
 #[cfg(feature = "zstd")]
 mod with_zstd {
-    use std::cell::RefCell;
     use std::io::{self, Read};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use zstd::stream::raw::{Decoder, InBuffer, Operation as _, OutBuffer};
 
-    /// How many decoders a thread keeps for the next content: more are seldom at work at once,
-    /// and each holds a window.
-    const KEPT_MAX: usize = 2;
+    use super::damaged;
 
-    thread_local! {
-        /// Decoders that are ready for the dictionary of this identity.
-        static KEPT: RefCell<Kept> = const { RefCell::new(Vec::new()) };
+    /// How many decoders the process keeps for the next contents: as many as are at work at once
+    /// where contents are short. Each holds a window and a dictionary, some 700 KB.
+    const KEPT_MAX: usize = 6;
+
+    /// Decoders that are ready for the dictionary of this identity, the last one used last: its
+    /// memory is in the processor's caches.
+    static KEPT: Mutex<Vec<(Identity, Decoder<'static>)>> = Mutex::new(Vec::new());
+
+    /// Where a dictionary is, how long it is, and the digest that it begins with, so that another
+    /// one in the same place is another one.
+    type Identity = (usize, usize, [u8; 8]);
+
+    fn kept() -> MutexGuard<'static, Vec<(Identity, Decoder<'static>)>> {
+        KEPT.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    type Kept = Vec<(Identity, Decoder<'static>)>;
-
-    /// Where a dictionary is: two of the same address and length are one.
-    type Identity = (usize, usize);
 
     /// Decodes a frame.
     pub(super) struct Unzstd<'a> {
         rest: &'a [u8],
         identity: Identity,
         decoder: Option<Decoder<'static>>,
+        /// The frame is at its end, and its checksum was right.
+        is_over: bool,
     }
 
     impl<'a> Unzstd<'a> {
         pub(super) fn new(frame: &'a [u8], dictionary: &[u8]) -> io::Result<Unzstd<'a>> {
-            let identity = (dictionary.as_ptr() as usize, dictionary.len());
-            let kept = KEPT.with_borrow_mut(|kept| {
-                let at = kept.iter().position(|(known, _)| *known == identity);
-                at.map(|at| kept.swap_remove(at).1)
-            });
-            let decoder = match kept {
+            let begins_with = dictionary.first_chunk().copied().unwrap_or_default();
+            let address = dictionary.as_ptr() as usize;
+            let identity = (address, dictionary.len(), begins_with);
+            let mut all = kept();
+            let at = all.iter().rposition(|(known, _)| *known == identity);
+            let found = at.map(|at| all.remove(at).1);
+            drop(all);
+            let decoder = match found {
                 Some(decoder) => decoder,
                 None => Decoder::with_dictionary(dictionary)?,
             };
@@ -193,24 +222,27 @@ mod with_zstd {
                 rest: frame,
                 identity,
                 decoder: Some(decoder),
+                is_over: false,
             })
         }
     }
 
     impl Read for Unzstd<'_> {
         fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-            let Some(decoder) = &mut self.decoder else {
+            let Some(decoder) = self.decoder.as_mut().filter(|_| !self.is_over) else {
                 return Ok(0);
             };
             let mut made = OutBuffer::around(out);
             loop {
                 let mut input = InBuffer::around(self.rest);
-                let hint = decoder.run(&mut input, &mut made)?;
+                self.is_over = decoder.run(&mut input, &mut made)? == 0;
                 let taken = input.pos();
                 self.rest = self.rest.get(taken..).unwrap_or_default();
-                let stuck = taken == 0 && self.rest.is_empty();
-                if made.pos() > 0 || hint == 0 || stuck {
+                if made.pos() > 0 || self.is_over {
                     return Ok(made.pos());
+                }
+                if taken == 0 && self.rest.is_empty() {
+                    return Err(damaged("the frame is cut short"));
                 }
             }
         }
@@ -222,13 +254,15 @@ mod with_zstd {
                 return;
             };
             // What is left of an unfinished frame goes; the dictionary stays.
-            if decoder.reinit().is_ok() {
-                KEPT.with_borrow_mut(|kept| {
-                    if kept.len() < KEPT_MAX {
-                        kept.push((self.identity, decoder));
-                    }
-                });
+            if decoder.reinit().is_err() {
+                return;
             }
+            let mut all = kept();
+            // A site that is not served any more gives way.
+            let oldest = (all.len() >= KEPT_MAX).then(|| all.remove(0));
+            all.push((self.identity, decoder));
+            drop(all);
+            drop(oldest);
         }
     }
 }
@@ -251,5 +285,196 @@ impl<'a> Unzstd<'a> {
 impl Read for Unzstd<'_> {
     fn read(&mut self, _out: &mut [u8]) -> io::Result<usize> {
         Ok(0)
+    }
+}
+
+#[cfg(all(test, feature = "compiler", feature = "zstd"))]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::{GZIP_MAKER, Recipe};
+    use crate::compiler::{Compiler, Store};
+    use crate::digest::Digest;
+    use crate::format::{HEADER_BYTES, Header, Making};
+    use crate::{ContentCoding, Entry, Site, SitePath};
+
+    /// Words in no order that repeats: the same on every machine.
+    fn text(bytes: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut text = Vec::with_capacity(bytes + 10);
+        while text.len() < bytes {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let word =
+                ["verse ", "rhyme ", "a ", "booklet, ", "pedlar.\n"][(state >> 40) as usize % 5];
+            text.extend_from_slice(word.as_bytes());
+        }
+        text.truncate(bytes);
+        text
+    }
+
+    /// The same of what hardly compresses, so that codings are long.
+    fn digits(bytes: usize) -> Vec<u8> {
+        let mut text = text(bytes);
+        let mut state = 7_u64;
+        for byte in &mut text {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            *byte = if state >> 62 == 0 {
+                b' '
+            } else {
+                b'0' + (state >> 40) as u8 % 10
+            };
+        }
+        text
+    }
+
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn frame(content: &[u8]) -> Vec<u8> {
+        let mut frame = zstd::bulk::Compressor::new(3).unwrap();
+        frame.include_checksum(true).unwrap();
+        frame.compress(content).unwrap()
+    }
+
+    /// What a content can be made of, and the content.
+    fn recipes(content: &[u8]) -> Vec<(Making, Vec<u8>, Vec<u8>)> {
+        let coded = gzip(content);
+        let frame = frame(content);
+        let making = Making::UnzstdGzip;
+        let unbounded = Recipe {
+            length: u64::MAX,
+            ..recipe(making, &frame, b"")
+        };
+        let mut made = Vec::new();
+        // Nothing else tells how long it is.
+        let _ = unbounded.maker().unwrap().steps.read_to_end(&mut made);
+        vec![
+            (Making::Stored, content.to_vec(), content.to_vec()),
+            (Making::Gunzip, coded, content.to_vec()),
+            (Making::Unzstd, frame.clone(), content.to_vec()),
+            (making, frame, made),
+        ]
+    }
+
+    fn recipe<'a>(making: Making, stored: &'a [u8], content: &[u8]) -> Recipe<'a> {
+        Recipe {
+            stored,
+            making,
+            dictionary: b"",
+            length: content.len() as u64,
+        }
+    }
+
+    #[test]
+    fn contents_come_out_whatever_the_size_of_the_reads() {
+        let contents = [1, 100, 65_536, 300_000].map(text);
+        for plain in contents.into_iter().chain([digits(400_000)]) {
+            let bytes = plain.len();
+            for (making, stored, content) in recipes(&plain) {
+                for most in [1, 7, 64 << 10] {
+                    let mut maker = recipe(making, &stored, &content).maker().unwrap();
+                    let (mut made, mut piece) = (Vec::new(), vec![0; most]);
+                    loop {
+                        match maker.read(&mut piece).unwrap() {
+                            0 => break,
+                            some => made.extend_from_slice(&piece[..some]),
+                        }
+                    }
+                    assert!(made == content, "{making:?} {bytes} {most}");
+                }
+                if making == Making::UnzstdGzip {
+                    let mut again = Vec::new();
+                    let mut decoder = flate2::read::GzDecoder::new(&*content);
+                    decoder.read_to_end(&mut again).unwrap();
+                    assert!(again == plain);
+                }
+            }
+        }
+    }
+
+    /// If this fails, an update has changed the bytes of made gzip codings: raise [`GZIP_MAKER`].
+    #[test]
+    fn the_bytes_of_the_encoder_are_those_of_its_number() {
+        let plain = [text(500_000), digits(500_000)].concat();
+        let (_, _, made) = recipes(&plain).pop().unwrap();
+        assert_eq!(GZIP_MAKER, 1);
+        assert_eq!(
+            Digest::of(&made).hex(),
+            "5312ca8a8c14c1a90f628bfa08ce3130601f1dd6ead63cf7ede65a46e0ce55fc"
+        );
+    }
+
+    #[test]
+    fn what_is_damaged_is_an_error_and_never_longer() {
+        let plain = text(3_000);
+        for (making, stored, content) in recipes(&plain) {
+            if making == Making::Stored {
+                continue;
+            }
+            let check = |stored: &[u8], what: &str| {
+                let mut made = Vec::new();
+                let maker = recipe(making, stored, &content).maker();
+                let read = maker.unwrap().read_to_end(&mut made);
+                assert!(made.len() <= content.len(), "{making:?} {what}");
+                // Some bits of a header mean nothing.
+                assert!(read.is_err() || made == content, "{making:?} {what}");
+                read.is_err()
+            };
+            for bytes in 0..stored.len() {
+                assert!(check(&stored[..bytes], "cut"), "{making:?} {bytes}");
+            }
+            let mut seen = 0;
+            for at in 0..stored.len() {
+                for bit in 0..8 {
+                    let mut stored = stored.clone();
+                    stored[at] ^= 1 << bit;
+                    seen += usize::from(check(&stored, &format!("{at} {bit}")));
+                }
+            }
+            assert!(seen > stored.len() * 8 - 100, "{making:?} {seen}");
+            // A length that is not that of the content.
+            let mut wrong = recipe(making, &stored, &content);
+            wrong.length -= 1;
+            assert!(wrong.content().is_err());
+            wrong.length += 2;
+            assert!(wrong.content().is_err());
+        }
+    }
+
+    /// Makes the packed site say that another encoder made its codings.
+    fn with_gzip_maker(bytes: &[u8], number: u32) -> Vec<u8> {
+        let mut header = Header::decode_any(bytes).unwrap();
+        header.gzip_maker = number;
+        [&*header.encode(), &bytes[HEADER_BYTES..]].concat()
+    }
+
+    #[test]
+    fn what_another_encoder_made_is_not_offered() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("a.txt"), text(5_000)).unwrap();
+        let compiler = Compiler::new().files("/", root.path()).store(Store::Small);
+        let bytes = compiler.compile().unwrap().bytes;
+        let codings = |bytes: &[u8]| -> Vec<ContentCoding> {
+            let path = SitePath::from_decoded("/a.txt").unwrap();
+            let site = Site::open(bytes).unwrap();
+            let Some(Entry::Resource(found)) = site.find(&path).unwrap() else {
+                panic!("it is gone");
+            };
+            assert!(found.identity().unwrap().content().unwrap() == text(5_000));
+            let all = found.representations();
+            all.map(|found| found.unwrap().coding).collect()
+        };
+        let (gzip, identity) = (ContentCoding::Gzip, ContentCoding::Identity);
+        assert_eq!(codings(&bytes), [gzip, identity]);
+        let other = with_gzip_maker(&bytes, GZIP_MAKER + 1);
+        assert_eq!(codings(&other), [identity]);
+        assert_eq!(with_gzip_maker(&other, GZIP_MAKER), bytes);
     }
 }

@@ -144,9 +144,9 @@ fn is_plain(raw: &[u8]) -> bool {
     true
 }
 
-/// RFC 3986 §3.3 `pchar` and `/`, and four that browsers leave unencoded in paths.
+/// RFC 3986 §3.3 `pchar` and `/`.
 fn is_path_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%[]|^".contains(&byte)
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte)
 }
 
 fn decode_segment(raw: &[u8]) -> Result<Cow<'_, str>, PathError> {
@@ -320,6 +320,8 @@ mod tests {
             ("/a b", PathError::Character),
             ("/a#b", PathError::Character),
             ("/\"", PathError::Character),
+            ("/[", PathError::Character),
+            ("/|^", PathError::Character),
             ("/\u{1}", PathError::Control),
             ("/é", PathError::Character),
         ] {

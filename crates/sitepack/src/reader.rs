@@ -119,6 +119,13 @@ impl<'a> Representation<'a> {
         (self.making == Making::Stored).then_some(self.stored)
     }
 
+    /// How many bytes are stored, from [`offset`](Self::offset) on: of the content, or of what it
+    /// is made of.
+    #[must_use]
+    pub fn stored_bytes(&self) -> usize {
+        self.stored.len()
+    }
+
     /// How the content is made. A stored one is made by copying.
     #[must_use]
     pub fn recipe(&self) -> Recipe<'a> {
@@ -220,6 +227,12 @@ impl<'a> Site<'a> {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.header.total_bytes
+    }
+
+    /// The packed site itself.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// The digest of everything behind the header: the name of this data set.

@@ -4,17 +4,20 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use super::site_file::SiteFile;
 use super::stream::{Progress, Stream};
 use super::timers::Wait;
 use crate::http::date::{imf_fixdate, write_imf_fixdate};
 use crate::limits::{
-    HELD_BYTES_MAX, INPUT_BYTES, LINGER_BYTES_MAX, TURN_READ_BYTES_MAX, TURN_REQUESTS_MAX,
-    TURN_SENT_BYTES_MAX,
+    HELD_BYTES_MAX, INPUT_BYTES, LINGER_BYTES_MAX, TURN_MADE_BYTES_MAX, TURN_READ_BYTES_MAX,
+    TURN_REQUESTS_MAX, TURN_SENT_BYTES_MAX,
 };
 use crate::log::Line;
-use crate::response::Connection as Field;
+use crate::reason::Reason;
+use crate::response::{Connection as Field, Content, Response};
 use crate::server::Context;
 use crate::server::conversation::{Answer, Conversation, Terms, Turn};
+use crate::server::making::Pump;
 
 /// What a thread keeps for all of its connections, so that none keeps it for itself.
 pub(super) struct Scratch {
@@ -22,6 +25,8 @@ pub(super) struct Scratch {
     pub(super) input: Vec<u8>,
     /// Where heads of answers are put together.
     pub(super) head: Vec<u8>,
+    /// A buffer for pieces of contents that are made; empty until there was one.
+    pub(super) piece: Vec<u8>,
     /// The second that `date` tells.
     pub(super) now: u64,
     /// As the Date field has it.
@@ -33,6 +38,7 @@ impl Scratch {
         Scratch {
             input: vec![0; INPUT_BYTES],
             head: Vec::with_capacity(2048),
+            piece: Vec::new(),
             now: 0,
             date: imf_fixdate(0),
         }
@@ -77,6 +83,7 @@ pub(super) struct Means<'a> {
 pub(super) struct Budget {
     read_bytes: u64,
     sent_bytes: u64,
+    made_bytes: u64,
     requests: u32,
 }
 
@@ -84,11 +91,37 @@ impl Budget {
     pub(super) const TURN: Budget = Budget {
         read_bytes: TURN_READ_BYTES_MAX,
         sent_bytes: TURN_SENT_BYTES_MAX,
+        made_bytes: TURN_MADE_BYTES_MAX,
         requests: TURN_REQUESTS_MAX,
     };
 
+    /// Sends what was not sent, as far as it goes.
+    fn send(
+        &mut self,
+        stream: &mut Stream,
+        head: &[u8],
+        content: &Content<'_>,
+        sent: &mut u64,
+        file: Option<&SiteFile>,
+    ) -> std::io::Result<Progress> {
+        stream.send(head, content, sent, file, &mut self.sent_bytes)
+    }
+
+    /// Makes and sends what was not sent, as far as it goes.
+    fn send_made(
+        &mut self,
+        stream: &mut Stream,
+        head: &[u8],
+        pump: &mut Pump,
+        sent: &mut u64,
+    ) -> std::io::Result<Progress> {
+        let (left, allowance) = (&mut self.sent_bytes, &mut self.made_bytes);
+        stream.send_made(head, pump, sent, left, allowance)
+    }
+
     fn is_spent(&self) -> bool {
-        self.read_bytes == 0 || self.sent_bytes == 0 || self.requests == 0
+        let bytes = [self.read_bytes, self.sent_bytes, self.made_bytes];
+        bytes.contains(&0) || self.requests == 0
     }
 }
 
@@ -120,6 +153,8 @@ pub(super) struct Connection {
 struct Output {
     head: Vec<u8>,
     answer: Answer<'static>,
+    /// What makes its content, if that is made.
+    pump: Option<Pump>,
     sent: u64,
     time: u64,
     /// When the request was read, if the log wants to know.
@@ -156,9 +191,12 @@ impl Connection {
 
     /// Whether the client has taken at least so much of the answer under way since the last time.
     pub(super) fn has_progressed(&mut self, bytes: u64) -> bool {
-        let sent = self.output.as_ref().map_or(0, |output| output.sent);
-        let progressed = sent >= self.seen.saturating_add(bytes);
-        self.seen = sent;
+        let done = self.output.as_ref().map_or(0, |output| {
+            let skipped = output.pump.as_ref().map_or(0, Pump::skipped);
+            output.sent + skipped
+        });
+        let progressed = done >= self.seen.saturating_add(bytes);
+        self.seen = done;
         progressed
     }
 
@@ -317,8 +355,10 @@ impl Connection {
         started: Option<Instant>,
         means: &mut Means<'_>,
     ) -> Step {
+        let mut pump = begin_to_make(&mut answer, means);
         let Scratch {
             head,
+            piece,
             date,
             now: time,
             ..
@@ -330,49 +370,82 @@ impl Connection {
         if content.len() > HELD_BYTES_MAX {
             self.hold_little();
         }
-        let file = means.context.site_file.as_ref();
-        let left = &mut means.budget.sent_bytes;
-        let progress = self.stream.send(head, content, &mut sent, file, left);
+        let (file, budget) = (means.context.site_file.as_ref(), &mut means.budget);
+        let progress = match &mut pump {
+            Some(pump) => budget.send_made(&mut self.stream, head, pump, &mut sent),
+            None => budget.send(&mut self.stream, head, content, &mut sent, file),
+        };
         if let Some(after) = self.unfinished(&progress) {
             answer.keep(said);
             self.seen = sent;
+            if let Some(pump) = &mut pump {
+                pump.rest(piece);
+            }
             let (head, time) = (head.clone(), *time);
             self.output = Some(Box::new(Output {
                 head,
                 answer,
+                pump,
                 sent,
                 time,
                 started,
             }));
             return ControlFlow::Break(after);
         }
+        if let Some(pump) = pump {
+            pump.end(piece);
+        }
+        if sent == 0 && matches!(progress, Ok(Progress::Damaged)) {
+            answer.response = Response::refusal(Reason::SiteCorrupt);
+            return self.send(answer, said, started, means);
+        }
         let bytes = sent.saturating_sub(head.len() as u64);
         self.log(means.context, &answer, said, bytes, *time, started);
-        self.after_answer(progress.is_ok(), &answer, means)
+        self.after_answer(&progress, &answer, means)
     }
 
     fn continue_output(&mut self, means: &mut Means<'_>) -> Step {
         let Some(mut output) = self.output.take() else {
             return ControlFlow::Continue(());
         };
-        let content = &output.answer.response.content;
-        let file = means.context.site_file.as_ref();
-        let (sent, left) = (&mut output.sent, &mut means.budget.sent_bytes);
-        let progress = self.stream.send(&output.head, content, sent, file, left);
+        let Output {
+            head,
+            answer,
+            pump,
+            sent,
+            ..
+        } = &mut *output;
+        let content = &answer.response.content;
+        let (file, budget) = (means.context.site_file.as_ref(), &mut means.budget);
+        let progress = match pump {
+            Some(pump) => budget.send_made(&mut self.stream, head, pump, sent),
+            None => budget.send(&mut self.stream, head, content, sent, file),
+        };
         if let Some(after) = self.unfinished(&progress) {
+            if let Some(pump) = &mut output.pump {
+                pump.rest(&mut means.scratch.piece);
+            }
             self.output = Some(output);
             return ControlFlow::Break(after);
         }
         let Output {
             head,
-            answer,
+            mut answer,
+            pump,
             sent,
             time,
             started,
         } = *output;
+        if let Some(pump) = pump {
+            pump.end(&mut means.scratch.piece);
+        }
+        if sent == 0 && matches!(progress, Ok(Progress::Damaged)) {
+            answer.response = Response::refusal(Reason::SiteCorrupt);
+            return self.send(answer, b"", started, means);
+        }
         let bytes = sent.saturating_sub(head.len() as u64);
         self.log(means.context, &answer, b"", bytes, time, started);
-        self.after_answer(progress.is_ok(), &answer, means)
+        self.after_answer(&progress, &answer, means)
     }
 
     /// How the turn ends, if an answer is not all sent.
@@ -383,7 +456,7 @@ impl Connection {
                 Some(After::Waits(Wait::Write))
             }
             Ok(Progress::Spent) => Some(After::Yields),
-            Ok(Progress::Done) | Err(_) => None,
+            Ok(Progress::Done | Progress::Damaged) | Err(_) => None,
         }
     }
 
@@ -395,10 +468,22 @@ impl Connection {
     }
 
     /// What is next after an answer that is sent, or that its client did not wait for.
-    fn after_answer(&mut self, sent: bool, answer: &Answer<'_>, means: &Means<'_>) -> Step {
-        if !sent {
-            means.context.statistics.peer_gone();
-            return ControlFlow::Break(After::Over);
+    fn after_answer(
+        &mut self,
+        progress: &std::io::Result<Progress>,
+        answer: &Answer<'_>,
+        means: &Means<'_>,
+    ) -> Step {
+        match progress {
+            Ok(Progress::Done) => {}
+            // The end of the connection is what tells that the content is cut short.
+            Ok(Progress::Damaged | Progress::Blocked | Progress::Spent) => {
+                return ControlFlow::Break(After::Over);
+            }
+            Err(_) => {
+                means.context.statistics.peer_gone();
+                return ControlFlow::Break(After::Over);
+            }
         }
         match answer.connection {
             Field::KeepAlive | Field::Persistent => ControlFlow::Continue(()),
@@ -488,13 +573,31 @@ impl Connection {
     }
 }
 
+/// Begins to make the content of an answer, if that is made. If it cannot be, the answer says so.
+fn begin_to_make(answer: &mut Answer<'static>, means: &mut Means<'_>) -> Option<Pump> {
+    let Content::Made(made) = &answer.response.content else {
+        return None;
+    };
+    let (makers, spare) = (&means.context.makers, &mut means.scratch.piece);
+    match Pump::start(made, makers, spare) {
+        Ok(pump) => Some(pump),
+        Err(reason) => {
+            answer.response = Response::refusal(reason);
+            None
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::os::unix::net::UnixStream;
 
+    use sitepack::compiler::{Compiler, Store};
+    use sitepack::{ContentCoding, Site};
+
     use super::{After, Budget, Connection, Means, Scratch};
-    use crate::limits::{RequestLimits, TURN_REQUESTS_MAX};
+    use crate::limits::{GUNZIP_BYTES, PIECE_BYTES, RequestLimits, TURN_REQUESTS_MAX};
     use crate::log::AccessLog;
     use crate::origin::Origin;
     use crate::server::Context;
@@ -514,11 +617,15 @@ mod tests {
 
     impl Bench {
         fn new() -> Bench {
+            Bench::on(crate::embedded::site().unwrap())
+        }
+
+        fn on(site: Site<'static>) -> Bench {
             let (server, client) = UnixStream::pair().unwrap();
             server.set_nonblocking(true).unwrap();
             client.set_nonblocking(true).unwrap();
             let stream = Stream::Unix(mio::net::UnixStream::from_std(server));
-            let origin = Origin::new(crate::embedded::site().unwrap());
+            let origin = Origin::new(site);
             Bench {
                 connection: Connection::new(stream, None),
                 client,
@@ -532,9 +639,9 @@ mod tests {
             self.connection.set_readable(false);
         }
 
-        /// A turn, and how many bytes the client got.
-        fn turn(&mut self, budget: Budget) -> (After, usize) {
-            let after = self.connection.turn(&mut Means {
+        /// A turn of which the client reads nothing.
+        fn turn_unread(&mut self, budget: Budget) -> After {
+            self.connection.turn(&mut Means {
                 scratch: &mut self.scratch,
                 context: &self.context,
                 terms: Terms {
@@ -544,7 +651,12 @@ mod tests {
                     now: 1_795_305_600,
                 },
                 budget,
-            });
+            })
+        }
+
+        /// A turn, and how many bytes the client got.
+        fn turn(&mut self, budget: Budget) -> (After, usize) {
+            let after = self.turn_unread(budget);
             let mut bytes = Vec::new();
             let _ = self.client.read_to_end(&mut bytes);
             (after, bytes.len())
@@ -587,6 +699,74 @@ mod tests {
             assert_eq!(after, After::Waits(Wait::Idle), "{range}");
             assert!(more > 300, "{more} bytes, {range}");
         }
+    }
+
+    /// A site whose `/a.txt` of 1 MB is stored as its gzip coding alone.
+    fn coded() -> Site<'static> {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("a.txt"), text()).unwrap();
+        let compiler = Compiler::new().files("/", root.path()).store(Store::Coded);
+        let compiler = compiler.codings(&[ContentCoding::Gzip]);
+        Site::open(compiler.compile().unwrap().bytes.leak()).unwrap()
+    }
+
+    fn text() -> Vec<u8> {
+        let lines = (0..100_000).map(|number| format!("{number:09}\n"));
+        lines.flat_map(String::into_bytes).collect()
+    }
+
+    #[test]
+    fn a_turn_makes_so_many_bytes_and_no_more() {
+        let mut bench = Bench::on(coded());
+        let budget = Budget {
+            made_bytes: 100_000,
+            ..Budget::TURN
+        };
+        bench.says(b"GET /a.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=-20\r\n\r\n");
+        let mut turns = 0;
+        loop {
+            turns += 1;
+            let progressed = bench.connection.has_progressed(1);
+            match bench.turn(budget) {
+                (After::Yields, 0) => assert!(progressed || turns < 3, "it seems to stand still"),
+                (after, bytes) => {
+                    assert_eq!(after, After::Waits(Wait::Idle));
+                    assert!((100..1_000).contains(&bytes), "{bytes}");
+                    break;
+                }
+            }
+        }
+        assert!((7..=10).contains(&turns), "{turns} turns to skip 1 MB");
+        assert_eq!(bench.context.makers.bytes(), 0);
+        bench.says(b"GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+        let mut bytes = 0;
+        loop {
+            let (after, more) = bench.turn(budget);
+            bytes += more;
+            assert!(more <= 100_000 + 2 * PIECE_BYTES, "{more} in a turn");
+            if after == After::Waits(Wait::Idle) {
+                break;
+            }
+        }
+        assert!(bytes > 1_000_000, "{bytes}");
+    }
+
+    #[test]
+    fn what_waits_for_its_client_holds_a_piece_and_a_decoder_and_no_more() {
+        let mut bench = Bench::on(coded());
+        bench.says(b"GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+        bench.says(b"GET /a.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=0-50000\r\n\r\n");
+        while bench.turn_unread(Budget::TURN) == After::Yields {}
+        assert_eq!(bench.connection.waits(), Wait::Write);
+        let bytes = bench.context.makers.bytes();
+        assert_eq!(bytes, GUNZIP_BYTES + PIECE_BYTES as u64);
+        while bench.turn(Budget::TURN).0 != After::Waits(Wait::Idle) {}
+        assert_eq!(bench.context.makers.bytes(), 0);
+        assert_eq!(
+            bench.scratch.piece.len(),
+            PIECE_BYTES,
+            "it is kept for the next"
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::site_file::SiteFile;
 use crate::limits::SENDFILE_BYTES_MIN;
 use crate::response::Content;
+use crate::server::making::Pump;
 
 /// A connected socket that never blocks.
 #[derive(Debug)]
@@ -27,8 +28,10 @@ pub(super) enum Progress {
     Done,
     /// The system takes no more for now, and will say when it does.
     Blocked,
-    /// It would take more, but so many bytes were sent as may be at once.
+    /// It would take more, but so much was sent, or made, as may be at once.
     Spent,
+    /// What the content is made of is damaged: there is no more of it.
+    Damaged,
 }
 
 impl Stream {
@@ -114,6 +117,44 @@ impl Stream {
         Ok(Progress::Done)
     }
 
+    /// The same for a content that is made while it is sent. What making costs it takes off
+    /// `allowance`.
+    pub(super) fn send_made(
+        &mut self,
+        head: &[u8],
+        pump: &mut Pump,
+        sent: &mut u64,
+        left: &mut u64,
+        allowance: &mut u64,
+    ) -> io::Result<Progress> {
+        let head_bytes = head.len() as u64;
+        while *sent < head_bytes || !pump.is_done() {
+            if pump.fill(allowance).is_err() {
+                return Ok(Progress::Damaged);
+            }
+            let has_no_piece = pump.piece().is_empty() && !pump.is_done();
+            if has_no_piece || *left == 0 {
+                return Ok(Progress::Spent);
+            }
+            let head_left = head.get(count(*sent)..).unwrap_or_default();
+            let slices = [head_left, pump.piece()].into_iter();
+            match self.write_slices(slices, 0, *left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(wrote) => {
+                    *sent += wrote as u64;
+                    *left = left.saturating_sub(wrote as u64);
+                    pump.sent(wrote.saturating_sub(head_left.len()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Progress::Blocked);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Progress::Done)
+    }
+
     /// One gathering write of what was not sent, at most so many bytes.
     fn write(
         &mut self,
@@ -122,9 +163,18 @@ impl Stream {
         sent: u64,
         most: u64,
     ) -> io::Result<usize> {
+        self.write_slices(std::iter::once(head).chain(content.slices()), sent, most)
+    }
+
+    fn write_slices<'a>(
+        &mut self,
+        all: impl Iterator<Item = &'a [u8]>,
+        sent: u64,
+        most: u64,
+    ) -> io::Result<usize> {
         let (mut skip, mut room) = (sent, most);
         let mut slices: SmallVec<[IoSlice<'_>; 4]> = SmallVec::new();
-        for slice in std::iter::once(head).chain(content.slices()) {
+        for slice in all {
             let rest = slice
                 .get(count(skip).min(slice.len())..)
                 .unwrap_or_default();

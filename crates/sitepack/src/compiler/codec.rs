@@ -107,6 +107,8 @@ mod dictionary {
             let mut compressor =
                 zstd::bulk::Compressor::with_prepared_dictionary(&self.dictionary)?;
             compressor.set_parameter(CParameter::WindowLog(ZSTD_WINDOW_LOG))?;
+            // Four bytes, so that a server sees what is damaged before it has sent all of it.
+            compressor.set_parameter(CParameter::ChecksumFlag(true))?;
             compressor.compress(content)
         }
     }

@@ -1,0 +1,252 @@
+//! Contents that are made while they are sent: a piece at a time, in bounded memory.
+//!
+//! 1. A content is made in pieces of [`PIECE_BYTES`]; what its client has not taken of one keeps
+//!    the next from being made. A content of one piece, as most are, frees its decoder before it
+//!    is sent.
+//! 2. All makers of the process share one bound of memory. Beyond it there is an answer that says
+//!    so: 503 with Retry-After, rather than a process that the system ends.
+//! 3. The first piece is made before the head is sent, so that what is damaged becomes a 500.
+//!    What shows later ends the connection: nothing else tells a client that there is no more.
+
+use std::io::{self, Read as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use sitepack::{Maker, Making};
+
+use crate::limits::{GUNZIP_BYTES, MAKERS_BYTES_MAX, PIECE_BYTES, UNZSTD_BYTES, UNZSTD_GZIP_BYTES};
+use crate::log::say;
+use crate::reason::Reason;
+use crate::response::Made;
+
+/// How much dearer a byte is that is coded than one that is decoded.
+const CODED_WEIGHT: u64 = 8;
+
+/// The memory that all makers of the process hold.
+#[derive(Debug)]
+pub struct Makers {
+    bytes: AtomicU64,
+    bytes_max: u64,
+    /// Whether it was said that something is damaged.
+    said: AtomicBool,
+}
+
+impl Default for Makers {
+    fn default() -> Makers {
+        Makers::new(MAKERS_BYTES_MAX)
+    }
+}
+
+impl Makers {
+    /// Makers that may hold so much.
+    #[must_use]
+    pub fn new(bytes_max: u64) -> Makers {
+        Makers {
+            bytes: AtomicU64::new(0),
+            bytes_max,
+            said: AtomicBool::new(false),
+        }
+    }
+
+    /// How much they hold.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Room for one more, if there is.
+    fn permit(self: &Arc<Makers>, bytes: u64) -> Option<Permit> {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let permit = Permit {
+            makers: self.clone(),
+            bytes,
+        };
+        (before.saturating_add(bytes) <= self.bytes_max).then_some(permit)
+    }
+
+    /// Says, once, that a content cannot be made.
+    fn failed(&self, error: &io::Error) {
+        if !self.said.swap(true, Ordering::Relaxed) {
+            say(format_args!(
+                "a content cannot be made: {error}; `chapbook verify` tells which"
+            ));
+        }
+    }
+}
+
+/// Room in the bound, given back when it is dropped.
+#[derive(Debug)]
+struct Permit {
+    makers: Arc<Makers>,
+    bytes: u64,
+}
+
+impl Permit {
+    /// Gives back all but so much.
+    fn shrink(&mut self, bytes: u64) {
+        let back = self.bytes.saturating_sub(bytes);
+        self.bytes -= back;
+        self.makers.bytes.fetch_sub(back, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.shrink(0);
+    }
+}
+
+/// A content under way: what makes it, and the piece that is being sent.
+#[derive(Debug)]
+pub(crate) struct Pump {
+    /// None when all is made.
+    maker: Option<Maker<'static>>,
+    /// What stands before the part that was asked for, and is not made yet.
+    skip: u64,
+    /// What of that is made.
+    skipped: u64,
+    /// What is not made yet.
+    left: u64,
+    weight: u64,
+    buffer: Vec<u8>,
+    /// What of the buffer is made and not sent.
+    unsent: std::ops::Range<usize>,
+    permit: Permit,
+}
+
+impl Pump {
+    /// Begins to make a content. It takes its buffer from `spare`, if there is one.
+    ///
+    /// # Errors
+    /// `Busy` at the bound; `SiteCorrupt` when it cannot be made.
+    pub(crate) fn start(
+        made: &Made<'static>,
+        makers: &Arc<Makers>,
+        spare: &mut Vec<u8>,
+    ) -> Result<Pump, Reason> {
+        let (decoder_bytes, weight) = match made.making() {
+            Making::Stored => (0, 1),
+            Making::Gunzip => (GUNZIP_BYTES, 1),
+            Making::Unzstd => (UNZSTD_BYTES, 1),
+            Making::UnzstdGzip => (UNZSTD_GZIP_BYTES, CODED_WEIGHT),
+        };
+        let bytes = decoder_bytes + PIECE_BYTES as u64;
+        let permit = makers.permit(bytes).ok_or(Reason::Busy)?;
+        let (skip, maker) = made.maker().map_err(|error| {
+            makers.failed(&error);
+            Reason::SiteCorrupt
+        })?;
+        let mut buffer = std::mem::take(spare);
+        buffer.resize(PIECE_BYTES, 0);
+        Ok(Pump {
+            maker: Some(maker),
+            skip,
+            skipped: 0,
+            left: made.length(),
+            weight,
+            buffer,
+            unsent: 0..0,
+            permit,
+        })
+    }
+
+    /// Whether all is made.
+    #[cfg(feature = "tiny_http")]
+    pub(crate) fn is_made(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Whether all is made and sent.
+    pub(crate) fn is_done(&self) -> bool {
+        self.unsent.is_empty() && self.left == 0
+    }
+
+    /// What is made and not sent.
+    pub(crate) fn piece(&self) -> &[u8] {
+        self.buffer.get(self.unsent.clone()).unwrap_or_default()
+    }
+
+    /// How much was made only to be skipped.
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// So much of the piece was sent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.unsent.start = self.unsent.end.min(self.unsent.start.saturating_add(bytes));
+    }
+
+    /// Makes the next piece, when all of the one before is sent. What that costs it takes off
+    /// `allowance`; when nothing is left of that, there is no piece yet.
+    ///
+    /// # Errors
+    /// When what the content is made of is damaged.
+    pub(crate) fn fill(&mut self, allowance: &mut u64) -> io::Result<()> {
+        let filled = self.make(allowance);
+        filled.inspect_err(|error| self.permit.makers.failed(error))
+    }
+
+    /// The same however long it takes.
+    #[cfg(feature = "tiny_http")]
+    pub(crate) fn fill_at_once(&mut self) -> io::Result<()> {
+        let mut allowance = u64::MAX;
+        self.fill(&mut allowance)
+    }
+
+    fn make(&mut self, allowance: &mut u64) -> io::Result<()> {
+        let Some(maker) = self.maker.as_mut().filter(|_| self.unsent.is_empty()) else {
+            return Ok(());
+        };
+        while self.skip > 0 && *allowance > 0 {
+            let some = read(maker, &mut self.buffer, 0, self.skip)?;
+            self.skip -= some as u64;
+            self.skipped += some as u64;
+            *allowance = allowance.saturating_sub(some as u64 * self.weight);
+        }
+        if *allowance == 0 {
+            return Ok(());
+        }
+        self.unsent = 0..0;
+        while self.left > 0 && self.unsent.end < self.buffer.len() {
+            let some = read(maker, &mut self.buffer, self.unsent.end, self.left)?;
+            self.unsent.end += some;
+            self.left -= some as u64;
+            *allowance = allowance.saturating_sub(some as u64 * self.weight);
+        }
+        if self.left == 0 {
+            self.maker = None;
+            self.permit.shrink(self.buffer.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// Its client takes no more for now: keeps of the last piece only what is not sent. `spare` is
+    /// given the rest of the buffer.
+    pub(crate) fn rest(&mut self, spare: &mut Vec<u8>) {
+        if self.maker.is_none() && self.buffer.len() == PIECE_BYTES {
+            let kept = self.piece().to_vec();
+            self.permit.shrink(kept.len() as u64);
+            self.unsent = 0..kept.len();
+            *spare = std::mem::replace(&mut self.buffer, kept);
+        }
+    }
+
+    /// The end of it; `spare` is given the buffer.
+    pub(crate) fn end(self, spare: &mut Vec<u8>) {
+        if self.buffer.len() == PIECE_BYTES {
+            *spare = self.buffer;
+        }
+    }
+}
+
+/// Reads at most so much into the buffer behind `start`.
+fn read(maker: &mut Maker<'_>, buffer: &mut [u8], start: usize, most: u64) -> io::Result<usize> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let room = buffer.get_mut(start..).unwrap_or_default();
+    let most = most.min(room.len());
+    let some = maker.read(room.get_mut(..most).unwrap_or_default())?;
+    if some == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(some)
+}

@@ -1,0 +1,147 @@
+//! Rules for paths that lead nowhere else: redirects and rewrites with placeholders.
+
+use std::sync::LazyLock;
+
+use sitepack::format::HEADER_BYTES;
+use sitepack::{Digest, Site};
+
+use crate::exchange::{Answer, Exchange};
+use crate::sites;
+
+/// Pattern, target, status, whether it is forced.
+type Rule = (&'static str, &'static str, u16, bool);
+
+const RULES: [Rule; 13] = [
+    ("/old/*", "/sub/:splat", 301, false),
+    ("/news/:year/:slug", "/archive?y=:year#:slug", 302, false),
+    ("/see/:what", "/sub/page.html", 303, false),
+    ("/keep/*", "/sub/:splat", 307, false),
+    ("/away/*", "https://b.example/:splat", 308, false),
+    ("/app/*", "/sub/page.html", 200, false),
+    ("/home/*", "/index.html", 200, false),
+    ("/show/:name", "/:name.txt", 200, false),
+    ("/gone/*", "/8000.txt", 404, false),
+    ("/sub/forced/*", "/eleven.txt", 200, true),
+    ("/sub/page.*", "/eleven.txt", 302, true),
+    ("/eleven.*", "/8000.txt", 200, false),
+    ("/old/*", "/never", 302, false),
+];
+
+fn site() -> Site<'static> {
+    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| with_rules(sites::files_bytes(), &RULES));
+    Site::open(&BYTES).unwrap()
+}
+
+/// Puts rules into a packed site that has none: see `sitepack::format`.
+fn with_rules(site: &[u8], rules: &[Rule]) -> Vec<u8> {
+    let number = |at: usize| u64::from_le_bytes(site[at..at + 8].try_into().unwrap());
+    let (total, strings_bytes) = (number(16), number(88));
+    let strings_at = usize::try_from(total - strings_bytes).unwrap();
+    let (mut records, mut strings) = (Vec::new(), site[strings_at..].to_vec());
+    for (pattern, target, status, force) in rules {
+        for text in [pattern, target] {
+            records.extend(u32::try_from(strings.len()).unwrap().to_le_bytes());
+            records.extend(u16::try_from(text.len()).unwrap().to_le_bytes());
+            strings.extend(text.as_bytes());
+        }
+        records.extend(status.to_le_bytes());
+        records.extend([u8::from(*force), 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+    let mut bytes = [&site[..strings_at], &records, &strings].concat();
+    let total = (bytes.len() as u64).to_le_bytes();
+    bytes[16..24].copy_from_slice(&total);
+    let digest = Digest::of(&bytes[HEADER_BYTES..]);
+    bytes[24..56].copy_from_slice(&digest.0);
+    let count = u32::try_from(rules.len()).unwrap();
+    bytes[84..88].copy_from_slice(&count.to_le_bytes());
+    bytes[88..96].copy_from_slice(&(strings.len() as u64).to_le_bytes());
+    let stated = HEADER_BYTES - Digest::BYTES;
+    let digest = Digest::of(&bytes[..stated]);
+    bytes[stated..HEADER_BYTES].copy_from_slice(&digest.0);
+    bytes
+}
+
+fn get(target: &str) -> Exchange {
+    Exchange::get(target).on(site)
+}
+
+#[test]
+fn rules_redirect_what_leads_nowhere_else() {
+    for (target, status, location) in [
+        ("/old/page.html", 301, "/sub/page.html"),
+        ("/old/a/b?x=y", 301, "/sub/a/b?x=y"),
+        ("/old/%C3%BC%20?", 301, "/sub/%C3%BC%20?"),
+        ("/old", 301, "/sub/"),
+        ("//old/./a", 301, "/sub/a"),
+        ("/news/2026/a%26b?x", 302, "/archive?y=2026#a%26b"),
+        ("/see/this?x", 303, "/sub/page.html?x"),
+        ("/keep/this", 307, "/sub/this"),
+        ("/away/a/b?c", 308, "https://b.example/a/b?c"),
+        ("/sub/page.html", 302, "/eleven.txt"),
+    ] {
+        let answer = get(target).expect(status).run();
+        assert_eq!(answer.field("Location"), Some(location), "{target}");
+        let posted = Exchange::new("POST", target).on(site);
+        posted.expect(405).run();
+    }
+}
+
+#[test]
+fn rules_show_a_resource_as_if_it_stood_there() {
+    let there = |path: &str| -> Answer { Exchange::get(path).on_files().expect(200).run() };
+    for (target, shown) in [
+        ("/app/", "/sub/page.html"),
+        ("/app/a/b?c", "/sub/page.html"),
+        ("/home/a", "/"),
+        ("/show/eleven", "/eleven.txt"),
+        ("/sub/forced/x", "/eleven.txt"),
+        // What is there stands above a rule.
+        ("/eleven.txt", "/eleven.txt"),
+        ("/eleven.html", "/8000.txt"),
+    ] {
+        let (answer, shown) = (get(target).expect(200).run(), there(shown));
+        assert!(answer.content == shown.content, "{target}");
+        assert_eq!(answer.lasting_fields(), shown.lasting_fields(), "{target}");
+        let tag = answer.field("ETag").unwrap();
+        get(target).field("If-None-Match", tag).expect(304).run();
+        let part = get(target).field("Range", "bytes=2-4").expect(206).run();
+        assert!(part.content == shown.content[2..=4], "{target}");
+        let head = Exchange::head(target).on(site).expect(200).run();
+        assert_eq!(head.lasting_fields(), shown.lasting_fields(), "{target}");
+        Exchange::new("OPTIONS", target).on(site).expect(200).run();
+    }
+    let moved = get("/app//x").expect(308).run();
+    assert_eq!(moved.field("Location"), Some("/app/x"));
+}
+
+#[test]
+fn rules_show_a_page_for_what_is_gone() {
+    let page = Exchange::get("/8000.txt").on_files().expect(200).run();
+    for target in ["/gone", "/gone/a", "//gone/a?b"] {
+        let answer = get(target).expect(404).run();
+        assert!(answer.content == page.content);
+        assert_eq!(answer.field("ETag"), None);
+        assert_eq!(answer.field("Accept-Ranges"), None);
+        get(target).field("Range", "bytes=0-1").expect(404).run();
+        get(target).field("If-None-Match", "*").expect(404).run();
+        Exchange::head(target).on(site).expect(404).run();
+    }
+    let coded = get("/gone").field("Accept-Encoding", "gzip").expect(404);
+    assert_eq!(coded.run().field("Content-Encoding"), Some("gzip"));
+}
+
+#[test]
+fn what_no_rule_can_show_is_missing() {
+    let missing = Exchange::get("/nowhere").on_files().expect(404).run();
+    for target in [
+        "/nowhere",
+        "/show/nothing",
+        "/show/eleven/more",
+        "/show/sub",
+        // What is put in makes it no location.
+        &format!("/old/{}", "%C3%BC".repeat(900)),
+    ] {
+        let answer = get(target).expect(404).run();
+        assert!(answer.content == missing.content, "{target}");
+    }
+}
