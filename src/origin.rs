@@ -27,17 +27,13 @@ pub struct Origin<'s> {
     site: Site<'s>,
     limits: RequestLimits,
     ready: AtomicBool,
-    /// Whether a rule stands above what is there.
-    is_forced: bool,
 }
 
 impl<'s> Origin<'s> {
     /// An origin for an opened site.
     #[must_use]
     pub fn new(site: Site<'s>) -> Origin<'s> {
-        let is_forced = site.rules().any(|rule| rule.is_ok_and(|rule| rule.force));
         Origin {
-            is_forced,
             site,
             limits: RequestLimits::default(),
             ready: AtomicBool::new(true),
@@ -124,8 +120,8 @@ impl<'s> Origin<'s> {
             return Ok(Found::Page(page));
         }
         let there = self.site.find(path)?;
-        if (there.is_none() || self.is_forced)
-            && let Some(ruled) = self.by_rule(path, there.is_some())?
+        if there.is_none()
+            && let Some(ruled) = self.by_rule(path)?
         {
             return Ok(ruled);
         }
@@ -141,14 +137,12 @@ impl<'s> Origin<'s> {
         })
     }
 
-    /// What the first rule that takes the path makes of it; of the forced ones, if only these
-    /// count.
-    fn by_rule(&self, path: &SitePath<'_>, only_forced: bool) -> Result<Option<Found<'s>>, Reason> {
+    /// What the first rule that takes the path makes of it.
+    fn by_rule(&self, path: &SitePath<'_>) -> Result<Option<Found<'s>>, Reason> {
         for rule in self.site.rules() {
             let rule = rule?;
             let pattern = Pattern::new(rule.pattern).map_err(|_| Corrupt)?;
-            let counts = rule.force || !only_forced;
-            let Some(captures) = pattern.matches(path.as_str()).filter(|_| counts) else {
+            let Some(captures) = pattern.matches(path.as_str()) else {
                 continue;
             };
             // A target was checked when it was packed; what is put in may still make it none.

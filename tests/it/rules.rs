@@ -1,64 +1,45 @@
 //! Rules for paths that lead nowhere else: redirects and rewrites with placeholders.
 
+use std::fs;
 use std::sync::LazyLock;
 
-use sitepack::format::HEADER_BYTES;
-use sitepack::{Digest, Site};
+use sitepack::Site;
+use sitepack::compiler::Compiler;
 
 use crate::exchange::{Answer, Exchange};
 use crate::sites;
 
-/// Pattern, target, status, whether it is forced.
-type Rule = (&'static str, &'static str, u16, bool);
+const RULES: &str = "\
+/old/*            /sub/:splat               301
+/news/:year/:slug /archive?y=:year#:slug
+/see/:what        /sub/page.html            303
+/keep/*           /sub/:splat               307
+/away/*           https://b.example/:splat  308
+/app/*            /sub/page.html            200
+/home/*           /index.html               200
+/show/:name       /:name.txt                200
+/gone/*           /8000.txt                 404
+/sub/forced/*     /eleven.txt               200!
+/sub/away.html    /eleven.txt               302!
+/eleven.txt       /8000.txt                 200
+/eleven.html      /8000.txt                 200
+";
 
-const RULES: [Rule; 13] = [
-    ("/old/*", "/sub/:splat", 301, false),
-    ("/news/:year/:slug", "/archive?y=:year#:slug", 302, false),
-    ("/see/:what", "/sub/page.html", 303, false),
-    ("/keep/*", "/sub/:splat", 307, false),
-    ("/away/*", "https://b.example/:splat", 308, false),
-    ("/app/*", "/sub/page.html", 200, false),
-    ("/home/*", "/index.html", 200, false),
-    ("/show/:name", "/:name.txt", 200, false),
-    ("/gone/*", "/8000.txt", 404, false),
-    ("/sub/forced/*", "/eleven.txt", 200, true),
-    ("/sub/page.*", "/eleven.txt", 302, true),
-    ("/eleven.*", "/8000.txt", 200, false),
-    ("/old/*", "/never", 302, false),
-];
-
+/// The files that other tests have, with rules.
 fn site() -> Site<'static> {
-    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| with_rules(sites::files_bytes(), &RULES));
-    Site::open(&BYTES).unwrap()
-}
-
-/// Puts rules into a packed site that has none: see `sitepack::format`.
-fn with_rules(site: &[u8], rules: &[Rule]) -> Vec<u8> {
-    let number = |at: usize| u64::from_le_bytes(site[at..at + 8].try_into().unwrap());
-    let (total, strings_bytes) = (number(16), number(88));
-    let strings_at = usize::try_from(total - strings_bytes).unwrap();
-    let (mut records, mut strings) = (Vec::new(), site[strings_at..].to_vec());
-    for (pattern, target, status, force) in rules {
-        for text in [pattern, target] {
-            records.extend(u32::try_from(strings.len()).unwrap().to_le_bytes());
-            records.extend(u16::try_from(text.len()).unwrap().to_le_bytes());
-            strings.extend(text.as_bytes());
+    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let root = tempfile::tempdir().unwrap();
+        sites::write_files(root.path());
+        fs::create_dir_all(root.path().join("sub/forced")).unwrap();
+        for gives_way in ["sub/forced/x", "sub/away.html"] {
+            fs::write(root.path().join(gives_way), "a page that gives way").unwrap();
         }
-        records.extend(status.to_le_bytes());
-        records.extend([u8::from(*force), 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    }
-    let mut bytes = [&site[..strings_at], &records, &strings].concat();
-    let total = (bytes.len() as u64).to_le_bytes();
-    bytes[16..24].copy_from_slice(&total);
-    let digest = Digest::of(&bytes[HEADER_BYTES..]);
-    bytes[24..56].copy_from_slice(&digest.0);
-    let count = u32::try_from(rules.len()).unwrap();
-    bytes[84..88].copy_from_slice(&count.to_le_bytes());
-    bytes[88..96].copy_from_slice(&(strings.len() as u64).to_le_bytes());
-    let stated = HEADER_BYTES - Digest::BYTES;
-    let digest = Digest::of(&bytes[..stated]);
-    bytes[stated..HEADER_BYTES].copy_from_slice(&digest.0);
-    bytes
+        fs::write(root.path().join("_redirects"), RULES).unwrap();
+        let compiler = Compiler::new().files("/", root.path());
+        let compiled = compiler.modified(Some(sites::FILES_MODIFIED)).compile();
+        compiled.unwrap().bytes
+    });
+    Site::open(&BYTES).unwrap()
 }
 
 fn get(target: &str) -> Exchange {
@@ -77,7 +58,7 @@ fn rules_redirect_what_leads_nowhere_else() {
         ("/see/this?x", 303, "/sub/page.html?x"),
         ("/keep/this", 307, "/sub/this"),
         ("/away/a/b?c", 308, "https://b.example/a/b?c"),
-        ("/sub/page.html", 302, "/eleven.txt"),
+        ("/sub/away.html", 302, "/eleven.txt"),
     ] {
         let answer = get(target).expect(status).run();
         assert_eq!(answer.field("Location"), Some(location), "{target}");

@@ -135,7 +135,7 @@ pub(crate) fn hashed_path() -> String {
 
 const HASHED: &[u8] = b"console.log('hello');\n";
 
-fn write_files(root: &Path) {
+pub(crate) fn write_files(root: &Path) {
     let write = |path: &str, content: &[u8]| {
         let file = root.join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
