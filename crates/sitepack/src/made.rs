@@ -30,6 +30,7 @@ const CODED_BYTES: usize = 32 << 10;
 pub struct Recipe<'a> {
     pub(crate) stored: &'a [u8],
     pub(crate) making: Making,
+    /// The digest of the dictionary, and the dictionary; or nothing.
     pub(crate) dictionary: &'a [u8],
     pub(crate) length: u64,
 }
@@ -176,24 +177,48 @@ mod with_zstd {
     use std::io::{self, Read};
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
+    use zstd::dict::DecoderDictionary;
     use zstd::stream::raw::{Decoder, InBuffer, Operation as _, OutBuffer};
 
     use super::damaged;
+    use crate::digest::Digest;
 
     /// How many decoders the process keeps for the next contents: as many as are at work at once
-    /// where contents are short. Each holds a window and a dictionary, some 700 KB.
+    /// where contents are short. Each holds a window, some 600 KB with what belongs to it.
     const KEPT_MAX: usize = 6;
 
     /// Decoders that are ready for the dictionary of this identity, the last one used last: its
     /// memory is in the processor's caches.
     static KEPT: Mutex<Vec<(Identity, Decoder<'static>)>> = Mutex::new(Vec::new());
 
-    /// Where a dictionary is, how long it is, and the digest that it begins with, so that another
-    /// one in the same place is another one.
-    type Identity = (usize, usize, [u8; 8]);
+    /// Dictionaries that are ready for use, for as long as the process runs: one, unless it
+    /// serves one site after another.
+    static READY: Mutex<Vec<(Identity, &'static DecoderDictionary<'static>)>> =
+        Mutex::new(Vec::new());
 
-    fn kept() -> MutexGuard<'static, Vec<(Identity, Decoder<'static>)>> {
-        KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The digest of a dictionary, which stands before it in the site.
+    type Identity = [u8; Digest::BYTES];
+
+    fn lock<T>(kept: &'static Mutex<T>) -> MutexGuard<'static, T> {
+        kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decoder(identity: Identity, dictionary: &[u8]) -> io::Result<Decoder<'static>> {
+        if dictionary.is_empty() {
+            return Decoder::new();
+        }
+        let mut all = lock(&READY);
+        let known = all.iter().find(|(known, _)| *known == identity);
+        let ready: &'static DecoderDictionary<'static> = match known {
+            Some((_, ready)) => ready,
+            None => {
+                let ready = Box::leak(Box::new(DecoderDictionary::copy(dictionary)));
+                all.push((identity, ready));
+                ready
+            }
+        };
+        drop(all);
+        Decoder::with_prepared_dictionary(ready)
     }
 
     /// Decodes a frame.
@@ -207,16 +232,16 @@ mod with_zstd {
 
     impl<'a> Unzstd<'a> {
         pub(super) fn new(frame: &'a [u8], dictionary: &[u8]) -> io::Result<Unzstd<'a>> {
-            let begins_with = dictionary.first_chunk().copied().unwrap_or_default();
-            let address = dictionary.as_ptr() as usize;
-            let identity = (address, dictionary.len(), begins_with);
-            let mut all = kept();
+            let (identity, dictionary) = dictionary
+                .split_first_chunk()
+                .map_or(([0; Digest::BYTES], dictionary), |(id, rest)| (*id, rest));
+            let mut all = lock(&KEPT);
             let at = all.iter().rposition(|(known, _)| *known == identity);
             let found = at.map(|at| all.remove(at).1);
             drop(all);
             let decoder = match found {
                 Some(decoder) => decoder,
-                None => Decoder::with_dictionary(dictionary)?,
+                None => decoder(identity, dictionary)?,
             };
             Ok(Unzstd {
                 rest: frame,
@@ -257,7 +282,7 @@ mod with_zstd {
             if decoder.reinit().is_err() {
                 return;
             }
-            let mut all = kept();
+            let mut all = lock(&KEPT);
             // A site that is not served any more gives way.
             let oldest = (all.len() >= KEPT_MAX).then(|| all.remove(0));
             all.push((self.identity, decoder));

@@ -10,6 +10,7 @@ use super::page::Moved;
 use super::redirects::Redirect;
 use crate::coding::ContentCoding;
 use crate::date::imf_fixdate;
+use crate::format::Making;
 use crate::path::SitePath;
 use crate::rules::{self, Pattern};
 
@@ -285,23 +286,34 @@ fn not_found(targets: &BTreeMap<SitePath<'static>, Target>) -> Option<usize> {
         .map(|(place, _)| place)
 }
 
-/// The field lines of a representation that are its own: `Content-Length`, `ETag`.
+/// The field lines of a representation that are its own: `Content-Length`, `ETag`. One that is
+/// made has none.
 pub(crate) fn own_fields(encoded: &Encoded) -> [String; 2] {
+    if encoded.making != Making::Stored {
+        return [String::new(), String::new()];
+    }
     [
         format!("Content-Length: {}\r\n", encoded.length),
         format!("ETag: {}\r\n", encoded.digest.entity_tag()),
     ]
 }
 
-/// The field lines that it shares with others, in four groups: the content's, those about the
-/// resource, those for caches, those for the browser's security and whatever else the author
-/// wants.
-pub(crate) fn shared_fields(
+/// Field lines that a representation shares with others, and the end of its policy.
+pub(crate) struct Fields {
+    /// The content's, those about the resource, those for caches, those for the browser's
+    /// security and whatever else the author wants.
+    pub(crate) shared: [String; 4],
+    /// The end of the last of them, if that is a policy of which the end is the page's own.
+    pub(crate) policy: String,
+}
+
+/// The field lines of a resource under a coding.
+pub(crate) fn fields(
     resource: &Resource,
     changes: &[FieldChange],
     coding: ContentCoding,
     modified: Option<u64>,
-) -> [String; 4] {
+) -> Fields {
     let mut content = format!("Content-Type: {}\r\n", resource.media_type);
     if coding != ContentCoding::Identity {
         content.push_str(&format!("Content-Encoding: {coding}\r\n"));
@@ -321,11 +333,6 @@ pub(crate) fn shared_fields(
     };
     push(&mut cache, changes, "Cache-Control", Some(freshness));
     let mut security = String::new();
-    let policy = resource.policy.as_ref();
-    let (name, policy) = policy.map_or(("Content-Security-Policy", None), |(name, policy)| {
-        (*name, Some(&**policy))
-    });
-    push(&mut security, changes, name, policy);
     push(
         &mut security,
         changes,
@@ -338,10 +345,14 @@ pub(crate) fn shared_fields(
         "X-Content-Type-Options",
         Some("nosniff"),
     );
+    let policy = resource.policy.as_ref();
+    let policy = policy.filter(|(name, _)| {
+        let is = |change: &FieldChange| change.name().eq_ignore_ascii_case(name);
+        !changes.iter().any(is)
+    });
     let own = [
         "content-type",
         "cache-control",
-        &name.to_ascii_lowercase(),
         "referrer-policy",
         "x-content-type-options",
     ];
@@ -355,7 +366,19 @@ pub(crate) fn shared_fields(
             security.push_str(&format!("{name}: {value}\r\n"));
         }
     }
-    [content, about, cache, security]
+    let mut end = String::new();
+    if let Some((name, policy)) = policy {
+        // Directives have no order (CSP3 §2.2): what only this page has comes last.
+        let is_own = |directive: &&str| directive.contains("'sha256-");
+        let (page, site): (Vec<&str>, Vec<&str>) = policy.split("; ").partition(is_own);
+        security.push_str(&format!("{name}: {}", site.join("; ")));
+        let between = if page.is_empty() { "" } else { "; " };
+        end = format!("{between}{}\r\n", page.join("; "));
+    }
+    Fields {
+        shared: [content, about, cache, security],
+        policy: end,
+    }
 }
 
 /// Adds a field with the value that the author wants, or else with the server's.

@@ -400,16 +400,18 @@ impl Compiler {
             effort: codec::Effort::for_site(bytes),
             cache,
             #[cfg(feature = "zstd")]
-            frames: (self.store == Store::Small).then(|| codec::Frames::new(dictionary)),
+            frames: (self.store == Store::Small)
+                .then(|| codec::Frames::new(dictionary.get(Digest::BYTES..).unwrap_or_default())),
             dictionary,
         }
     }
 
-    /// What frames are made with: nothing, unless the site is stored small.
+    /// What frames are made with, behind its digest: nothing, unless the site is stored small.
     #[cfg(feature = "zstd")]
     fn dictionary(&self, pages: &[Page]) -> Result<Vec<u8>, Error> {
         if self.store == Store::Small {
-            encode::dictionary(pages)
+            let dictionary = encode::dictionary(pages)?;
+            Ok([&Digest::of(&dictionary).0, &*dictionary].concat())
         } else {
             Ok(Vec::new())
         }
