@@ -149,6 +149,7 @@ fn imports_only_point_downward() {
         "digest.rs",
         "error.rs",
         "made.rs",
+        "made/gzip.rs",
         "path.rs",
         "reader.rs",
         "verify.rs",
