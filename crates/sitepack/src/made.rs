@@ -261,7 +261,8 @@ impl Read for Unzstd<'_> {
     }
 }
 
-#[cfg(all(test, feature = "compiler", feature = "zstd"))]
+#[cfg(test)]
+#[cfg(all(feature = "compiler", feature = "zstd"))]
 mod tests {
     use std::io::{Read as _, Write as _};
 
