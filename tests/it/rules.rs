@@ -18,7 +18,7 @@ const RULES: [Rule; 13] = [
     ("/keep/*", "/sub/:splat", 307, false),
     ("/away/*", "https://b.example/:splat", 308, false),
     ("/app/*", "/sub/page.html", 200, false),
-    ("/home/*", "/index.html", 200, false),
+    ("/start/*", "/index.html", 200, false),
     ("/show/:name", "/:name.txt", 200, false),
     ("/gone/*", "/8000.txt", 404, false),
     ("/sub/forced/*", "/eleven.txt", 200, true),
@@ -92,7 +92,7 @@ fn rules_show_a_resource_as_if_it_stood_there() {
     for (target, shown) in [
         ("/app/", "/sub/page.html"),
         ("/app/a/b?c", "/sub/page.html"),
-        ("/home/a", "/"),
+        ("/start/a", "/"),
         ("/show/eleven", "/eleven.txt"),
         ("/sub/forced/x", "/eleven.txt"),
         // What is there stands above a rule.
