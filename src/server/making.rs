@@ -194,6 +194,13 @@ impl Pump {
     }
 
     /// How much was made only to be skipped.
+    #[cfg_attr(
+        not(all(unix, feature = "native")),
+        expect(
+            dead_code,
+            reason = "only the native engine does not wait for a client"
+        )
+    )]
     pub(crate) fn skipped(&self) -> u64 {
         self.skipped
     }
@@ -249,6 +256,13 @@ impl Pump {
 
     /// Its client takes no more for now: keeps of the last piece only what is not sent. `spare` is
     /// given the rest of the buffer.
+    #[cfg_attr(
+        not(all(unix, feature = "native")),
+        expect(
+            dead_code,
+            reason = "only the native engine does not wait for a client"
+        )
+    )]
     pub(crate) fn rest(&mut self, spare: &mut Vec<u8>) {
         if self.maker.is_none() && self.buffer.len() == PIECE_BYTES {
             let kept = self.piece().to_vec();
