@@ -8,22 +8,21 @@
 //! once. So a maker promises the very bytes that the packer saw. Decoding leaves no choice; for
 //! coding the packer records [`GZIP_MAKER`], and a reader that codes otherwise does not offer it.
 
-use std::borrow::Cow;
-use std::io::{self, BufRead as _, BufReader, Read};
+mod gzip;
 
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+use self::gzip::{Gunzip, Gzip};
 use crate::format::Making;
 
 /// Names the bytes that this program's gzip encoder gives. A test holds them; when it fails, an
 /// update of the encoder has changed them, and this number has to change too.
 pub const GZIP_MAKER: u32 = 1;
-/// The level of gzip contents that are made when asked for: the usual balance of time and length.
-const GZIP_LEVEL: u32 = 6;
-/// How much is decoded ahead for the encoder. It must not differ between packer and server.
-const AHEAD_BYTES: usize = 32 << 10;
-/// The room that the encoder is given each time. Where it runs out, the encoder forgets a match
-/// that it had in mind, and what follows is coded otherwise: so this must not differ either,
-/// whatever the size of the reads.
-const CODED_BYTES: usize = 32 << 10;
+/// How many decoders of each kind the process keeps for the next contents: as many as are at work
+/// at once where contents are short. A decoder of frames holds a window and a dictionary, some
+/// 700 KB, an encoder 400.
+const KEPT_MAX: usize = 4;
 
 /// How to make a content.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +54,11 @@ impl<'a> Recipe<'a> {
     pub fn maker(&self) -> io::Result<Maker<'a>> {
         let steps = match self.making {
             Making::Stored => Steps::Stored(self.stored),
-            Making::Gunzip => Steps::Gunzip(Box::new(flate2::bufread::GzDecoder::new(self.stored))),
+            Making::Gunzip => Steps::Gunzip(Gunzip::new(self.stored)?),
             Making::Unzstd => Steps::Unzstd(Unzstd::new(self.stored, self.dictionary)?),
-            Making::UnzstdGzip => Steps::UnzstdGzip(Box::new(gzip_of(Unzstd::new(
-                self.stored,
-                self.dictionary,
-            )?))),
+            Making::UnzstdGzip => {
+                Steps::UnzstdGzip(Gzip::new(Unzstd::new(self.stored, self.dictionary)?))
+            }
         };
         Ok(Maker {
             steps,
@@ -108,24 +106,9 @@ impl std::fmt::Debug for Maker<'_> {
 
 enum Steps<'a> {
     Stored(&'a [u8]),
-    Gunzip(Box<flate2::bufread::GzDecoder<&'a [u8]>>),
+    Gunzip(Gunzip<'a>),
     Unzstd(Unzstd<'a>),
-    UnzstdGzip(Box<Gzip<Unzstd<'a>>>),
-}
-
-type Gzip<R> = BufReader<flate2::bufread::GzEncoder<BufReader<R>>>;
-
-/// The gzip coding of what `plain` gives, as a server makes it: without a time or a name in its
-/// header.
-fn gzip_of<R: Read>(plain: R) -> Gzip<R> {
-    let encoder = flate2::GzBuilder::new()
-        .mtime(0)
-        .operating_system(255)
-        .buf_read(
-            BufReader::with_capacity(AHEAD_BYTES, plain),
-            flate2::Compression::new(GZIP_LEVEL),
-        );
-    BufReader::with_capacity(CODED_BYTES, encoder)
+    UnzstdGzip(Gzip<Unzstd<'a>>),
 }
 
 impl Read for Maker<'_> {
@@ -154,13 +137,7 @@ impl Read for Steps<'_> {
             Steps::Stored(rest) => rest.read(out),
             Steps::Gunzip(steps) => steps.read(out),
             Steps::Unzstd(steps) => steps.read(out),
-            Steps::UnzstdGzip(steps) => {
-                // Not `read`, which passes the buffer over where `out` is longer.
-                let mut coded = steps.fill_buf()?;
-                let taken = coded.read(out)?;
-                steps.consume(taken);
-                Ok(taken)
-            }
+            Steps::UnzstdGzip(steps) => steps.read(out),
         }
     }
 }
@@ -180,12 +157,8 @@ mod with_zstd {
     use zstd::dict::DecoderDictionary;
     use zstd::stream::raw::{Decoder, InBuffer, Operation as _, OutBuffer};
 
-    use super::damaged;
+    use super::{KEPT_MAX, damaged};
     use crate::digest::Digest;
-
-    /// How many decoders the process keeps for the next contents: as many as are at work at once
-    /// where contents are short. Each holds a window, some 600 KB with what belongs to it.
-    const KEPT_MAX: usize = 6;
 
     /// Decoders that are ready for the dictionary of this identity, the last one used last: its
     /// memory is in the processor's caches.
@@ -313,7 +286,8 @@ impl Read for Unzstd<'_> {
     }
 }
 
-#[cfg(all(test, feature = "compiler", feature = "zstd"))]
+#[cfg(test)]
+#[cfg(all(feature = "compiler", feature = "zstd"))]
 mod tests {
     use std::io::{Read as _, Write as _};
 
@@ -446,7 +420,7 @@ mod tests {
             let check = |stored: &[u8], what: &str| {
                 let mut made = Vec::new();
                 let maker = recipe(making, stored, &content).maker();
-                let read = maker.unwrap().read_to_end(&mut made);
+                let read = maker.and_then(|mut maker| maker.read_to_end(&mut made));
                 assert!(made.len() <= content.len(), "{making:?} {what}");
                 // Some bits of a header mean nothing.
                 assert!(read.is_err() || made == content, "{making:?} {what}");

@@ -19,6 +19,7 @@ mod encode;
 mod error;
 #[cfg(feature = "fetch")]
 mod fetch;
+mod fields;
 mod files;
 mod finding;
 mod freshness;

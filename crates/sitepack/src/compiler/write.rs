@@ -5,7 +5,8 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
 use super::encode::Encoded;
 use super::error::Error;
-use super::index::{Fields, Index, Target, fields, own_fields};
+use super::fields::{Fields, fields, own_fields};
+use super::index::{Index, Target};
 use crate::digest::{Digest, Running};
 use crate::format::{
     FieldSet, HEADER_BYTES, Header, LARGE_CONTENT_BYTES, NONE, PAGE_BYTES, RecordKind,
