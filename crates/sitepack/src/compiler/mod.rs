@@ -16,6 +16,8 @@ mod codec;
 #[cfg(feature = "config")]
 mod config;
 mod encode;
+#[cfg(feature = "config")]
+mod environment;
 mod error;
 #[cfg(feature = "fetch")]
 mod fetch;
@@ -45,6 +47,8 @@ mod write;
 use std::io::{Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "config")]
+pub use self::environment::{Lookup, denied};
 pub use self::error::Error;
 pub use self::finding::{Finding, FindingKind};
 use self::gathered::Gathered;
