@@ -57,10 +57,14 @@ pub(super) fn compile_to<W: Read + Write + Seek>(
     out: &mut W,
 ) -> Result<Compiled, Failure> {
     let compiled = with_bar(|bar| compiler(options).compile_to(out, bar))?;
-    for hidden in &compiled.left_out {
+    if let [first, others @ ..] = &*compiled.left_out {
+        let first = first.display();
+        let others = match others.len() {
+            0 => String::new(),
+            count => format!(" and {count} others"),
+        };
         say(format_args!(
-            "left out, since its name begins with a dot: {}",
-            hidden.display()
+            "left out, since names in them begin with a dot: `{first}`{others}"
         ));
     }
     let told: Vec<&Finding> = compiled

@@ -1,7 +1,7 @@
 //! Survey: what each page refers to and needs, while it is at hand; and at the end, when all
 //! paths are known, its policy and what its author should know.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::check::{self, Checked, PageReport};
 use super::encode::Placed;
@@ -139,20 +139,51 @@ impl Survey<'_> {
             }
         }
         let mut policies = Policies::default();
+        let mut told = Told::default();
         for (page, placed) in pages.iter().zip(placed) {
             let needs = needs.get(page.mount).copied().unwrap_or_default();
             let policy = match (page.policy, &placed.surveyed.inline) {
                 (Policy::Fixed(policy), _) => Some(("Content-Security-Policy", policy.to_owned())),
                 (Policy::Computed, Some(inline)) => self.csp.field().map(|field| {
                     let policy = policy::policy(inline, needs);
-                    policies.findings.extend(policy.findings(&page.origin));
+                    told.add(policy.findings(&page.origin));
                     (field, policy.value)
                 }),
                 (Policy::Computed, None) => None,
             };
             policies.of_pages.push(policy);
         }
+        policies.findings = told.findings();
         policies
+    }
+}
+
+/// Findings that one script of a site causes on all of its pages: the first page, and a number.
+#[derive(Default)]
+struct Told(BTreeMap<String, (Finding, usize)>);
+
+impl Told {
+    fn add(&mut self, findings: impl Iterator<Item = Finding>) {
+        for finding in findings {
+            match self.0.get_mut(&finding.text) {
+                Some((_, others)) => *others += 1,
+                None => {
+                    self.0.insert(finding.text.clone(), (finding, 0));
+                }
+            }
+        }
+    }
+
+    fn findings(self) -> Vec<Finding> {
+        let one = |(mut finding, others): (Finding, usize)| {
+            if others > 0 {
+                finding
+                    .text
+                    .push_str(&format!(" (and on {others} other pages)"));
+            }
+            finding
+        };
+        self.0.into_values().map(one).collect()
     }
 }
 
