@@ -311,7 +311,7 @@ fn lines_functions_and_files_keep_their_lengths() {
             }
         }
     }
-    for (file, lines) in [("src/main.rs", 40), ("build.rs", 90)] {
+    for (file, lines) in [("src/main.rs", 40), ("build.rs", 200)] {
         assert!(
             read(file).lines().count() <= lines,
             "{file} has over {lines} lines"
