@@ -12,7 +12,6 @@
     reason = "a test that cannot go on has failed"
 )]
 
-#[cfg(feature = "pack")]
 mod archives;
 mod benchmarks;
 mod command_line;
