@@ -54,9 +54,10 @@ fn usual_cache() -> Option<PathBuf> {
 /// what was found.
 pub(super) fn compile_to<W: Read + Write + Seek>(
     options: &SiteOptions,
+    compiler: &Compiler,
     out: &mut W,
 ) -> Result<Compiled, Failure> {
-    let compiled = with_bar(|bar| compiler(options).compile_to(out, bar))?;
+    let compiled = with_bar(|bar| compiler.compile_to(out, bar))?;
     if let [first, others @ ..] = &*compiled.left_out {
         let first = first.display();
         let others = match others.len() {
@@ -67,11 +68,9 @@ pub(super) fn compile_to<W: Read + Write + Seek>(
             "left out, since names in them begin with a dot: `{first}`{others}"
         ));
     }
-    let told: Vec<&Finding> = compiled
-        .findings
-        .iter()
-        .filter(|finding| !finding.kind.is_note())
-        .collect();
+    let denied = options.deny.as_deref().unwrap_or_default();
+    let told = |finding: &&Finding| !finding.kind.is_note() || denied.contains(&finding.kind);
+    let told: Vec<&Finding> = compiled.findings.iter().filter(told).collect();
     for finding in told.iter().take(SHOWN_MAX) {
         say(format_args!("{finding}"));
     }
@@ -79,9 +78,9 @@ pub(super) fn compile_to<W: Read + Write + Seek>(
     if more > 0 {
         say(format_args!("and {more} more findings; see chapbook check"));
     }
-    let denied = options.deny.as_deref().unwrap_or_default();
     match count(&compiled.findings, denied) {
         0 => Ok(compiled),
+        1 => Err(Failure::failed("1 finding is denied")),
         count => Err(Failure::failed(format!("{count} findings are denied"))),
     }
 }
@@ -105,7 +104,7 @@ pub(super) fn with_bar(
 /// Compiles into memory, for as long as the program runs.
 pub(super) fn in_memory(options: &SiteOptions) -> Result<Site<'static>, Failure> {
     let mut out = Cursor::new(Vec::new());
-    compile_to(options, &mut out)?;
+    compile_to(options, &compiler(options), &mut out)?;
     let bytes: &'static [u8] = Vec::leak(out.into_inner());
     Site::open(bytes).map_err(|e| Failure::failed(format!("failed to open the site: {e}")))
 }

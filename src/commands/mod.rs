@@ -10,6 +10,8 @@ mod healthcheck;
 mod ls;
 #[cfg(feature = "pack")]
 mod pack;
+#[cfg(feature = "pack")]
+mod part;
 mod serve;
 mod verify;
 mod version;

@@ -6,9 +6,9 @@
 //!    is there, was read back, and is on the disk. FILE is as it was, or whole.
 //! 3. Nothing but SOURCE, FILE's directory and the cache is touched; no compiler is needed.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use memchr::memmem;
 use sitepack::Appended;
@@ -16,6 +16,7 @@ use sitepack::compiler::Compiled;
 
 use super::compile;
 use super::human;
+use super::part::Part;
 use crate::cli::{Failure, PackOptions};
 use crate::embedded;
 use crate::log::say;
@@ -27,20 +28,26 @@ pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
     };
     let base = Base::open(options.base.as_deref())?;
     let mut part = Part::beside(target).map_err(|e| unusable(&e))?;
-    let executable_bytes = base.copy_to(&mut part.file).map_err(|e| unusable(&e))?;
+    let executable_bytes = base.copy_to(&mut part).map_err(|e| unusable(&e))?;
     let site_offset = Appended::offset_behind(executable_bytes);
-    part.file
-        .seek(SeekFrom::Start(site_offset))
+    part.seek(SeekFrom::Start(site_offset))
         .map_err(|e| unusable(&e))?;
-    let compiled = compile::compile_to(&options.site, &mut part.file)?;
+    let scratch = target.parent().map(Path::to_owned);
+    let compiler = compile::compiler(&options.site).scratch(scratch);
+    let compiled = compile::compile_to(&options.site, &compiler, &mut part);
+    // A full disk is no fault of the file that was being compiled.
+    let compiled = compiled.map_err(|failure| match part.fault() {
+        Some(fault) => unusable(&fault),
+        None => failure,
+    })?;
     let appended = Appended {
         executable_bytes,
         site_offset,
         site_bytes: compiled.length,
     };
     appended
-        .write_trailer(&mut part.file)
-        .and_then(|()| Appended::find(&mut part.file))
+        .write_trailer(&mut part)
+        .and_then(|()| Appended::find(&mut part))
         .and_then(|found| match found == Some(appended) {
             true => part.finish(target),
             false => Err(io::Error::other("its end does not read back")),
@@ -90,7 +97,7 @@ impl Base {
     }
 
     /// Copies it, and turns its mark: how long the copy is.
-    fn copy_to(mut self, out: &mut File) -> io::Result<u64> {
+    fn copy_to(mut self, out: &mut Part) -> io::Result<u64> {
         let mark = self.find_mark()?;
         self.file.seek(SeekFrom::Start(0))?;
         if io::copy(&mut (&self.file).take(self.bytes), out)? != self.bytes {
@@ -137,63 +144,5 @@ impl Base {
                 self.name
             ))
         })
-    }
-}
-
-/// A file that is being written beside the one that it will be.
-struct Part {
-    file: File,
-    path: PathBuf,
-    renamed: bool,
-}
-
-impl Part {
-    /// What an attempt that was killed has left is written over; one that is at work is not.
-    fn beside(target: &Path) -> io::Result<Part> {
-        let name = target
-            .file_name()
-            .ok_or_else(|| io::Error::other("it is not the name of a file"))?;
-        if target.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(".part");
-        let path = target.with_file_name(hidden);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o777);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::custom_flags(
-            &mut options,
-            rustix::fs::OFlags::NOFOLLOW.bits().cast_signed(),
-        );
-        let file = options.open(&path)?;
-        if file.try_lock().is_err() {
-            let cause = format!("`{}` is being written by another process", path.display());
-            return Err(io::Error::other(cause));
-        }
-        file.set_len(0)?;
-        Ok(Part {
-            file,
-            path,
-            renamed: false,
-        })
-    }
-
-    fn finish(&mut self, target: &Path) -> io::Result<()> {
-        self.file.sync_all()?;
-        fs::rename(&self.path, target)?;
-        self.renamed = true;
-        Ok(())
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.renamed {
-            let _ = fs::remove_file(&self.path);
-        }
     }
 }

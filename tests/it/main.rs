@@ -12,19 +12,26 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod archives;
 mod benchmarks;
 mod command_line;
 mod compiler;
 mod conditionals;
 #[cfg(all(unix, feature = "native"))]
 mod connections;
+#[cfg(all(target_os = "linux", feature = "pack"))]
+mod empty_root;
 mod exchange;
 mod fields;
 mod methods;
 #[cfg(all(unix, feature = "native"))]
 mod native;
 mod negotiation;
+#[cfg(feature = "pack")]
+mod pack;
 mod packed_site;
+#[cfg(all(unix, feature = "pack"))]
+mod packing_fails;
 mod ranges;
 mod rebuild;
 mod reproducible;
@@ -43,3 +50,5 @@ mod targets;
 mod tidy;
 mod transcripts;
 mod wire;
+#[cfg(feature = "pack")]
+mod workshop;

@@ -38,6 +38,11 @@ struct Copy {
 
 impl Copy {
     fn build(&self) -> (bool, String) {
+        self.build_with(&[])
+    }
+
+    /// Builds with some variables; whether it was built, and what was said.
+    fn build_with(&self, variables: &[(&str, &str)]) -> (bool, String) {
         let done = Command::new(env!("CARGO"))
             .args(["build", "--offline", "--quiet", "--package", "chapbook"])
             .current_dir(&self.root)
@@ -45,6 +50,7 @@ impl Copy {
             .env_remove("CHAPBOOK_SITE")
             .env_remove("CHAPBOOK_CODINGS")
             .env_remove("SOURCE_DATE_EPOCH")
+            .envs(variables.iter().copied())
             .output()
             .unwrap();
         (
@@ -55,7 +61,11 @@ impl Copy {
 
     /// Builds, and asks what was built for its site.
     fn built(&self, arguments: &[&str]) -> String {
-        let (done, said) = self.build();
+        self.built_with(&[], arguments)
+    }
+
+    fn built_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> String {
+        let (done, said) = self.build_with(variables);
         assert!(done, "{said}");
         let out = Command::new(self.target.join("debug/chapbook"))
             .args(arguments)
@@ -116,4 +126,64 @@ fn the_site_is_compiled_again_when_its_data_change() {
         !done && said.contains("slipway.txt:2:") && said.contains("titel"),
         "{said}"
     );
+    fs::write(poems.join("slipway.txt"), first).unwrap();
+    mounts_are_those_of_the_file(&copy);
+    a_variable_stands_in_for_the_mounts(&copy);
+    remote_sources_are_refused_without_the_feature(&copy);
+}
+
+fn mounts_are_those_of_the_file(copy: &Copy) {
+    fs::create_dir(copy.root.join("public")).unwrap();
+    fs::write(copy.root.join("public/a.html"), "<!DOCTYPE html><p>A\n").unwrap();
+    let mounts = "[[mount]]\nat = \"/poetry/\"\nfrom = \"data/poems\"\nas = \"poems\"\n\
+                  [[mount]]\nat = \"/files/\"\nfrom = \"public\"\nas = \"files\"\n\
+                  clean-urls = true\n";
+    fs::write(copy.root.join("chapbook.toml"), mounts).unwrap();
+    let listed = copy.built(&["ls"]);
+    for path in ["  /poetry/slipway  ", "  /files/a  ", "308  /files/a.html"] {
+        assert!(listed.contains(path), "{listed}");
+    }
+    let twice = mounts.replace("/files/", "/poetry/");
+    fs::write(copy.root.join("chapbook.toml"), twice).unwrap();
+    let (done, said) = copy.build();
+    assert!(
+        !done && said.contains("`/poetry/`: two mounts have this path"),
+        "{said}"
+    );
+    fs::write(copy.root.join("chapbook.toml"), mounts).unwrap();
+}
+
+fn a_variable_stands_in_for_the_mounts(copy: &Copy) {
+    let archive = copy.root.join("public.tar");
+    crate::archives::write(&copy.root.join("public"), &archive);
+    let variables = [
+        ("CHAPBOOK_SITE", "public.tar"),
+        ("CHAPBOOK_BASE_PATH", "docs"),
+        ("CHAPBOOK_STORE", "coded"),
+    ];
+    let listed = copy.built_with(&variables, &["ls"]);
+    assert!(listed.contains("  /docs/a.html  "), "{listed}");
+    assert!(!listed.contains("poetry"), "{listed}");
+    // The archive is watched as directories are.
+    fs::write(copy.root.join("public/b.html"), "<!DOCTYPE html><p>B\n").unwrap();
+    crate::archives::write(&copy.root.join("public"), &archive);
+    let listed = copy.built_with(&variables, &["ls"]);
+    assert!(listed.contains("  /docs/b.html  "), "{listed}");
+}
+
+fn remote_sources_are_refused_without_the_feature(copy: &Copy) {
+    let digest = "00".repeat(32);
+    let image = format!("oci://a.example/b@sha256:{digest}");
+    let url = "https://a.example/b.tar";
+    for (variables, message) in [
+        (&[("CHAPBOOK_SITE", &*image)][..], "--features fetch"),
+        (
+            &[("CHAPBOOK_SITE", url), ("CHAPBOOK_SHA256", &digest)],
+            "--features fetch",
+        ),
+        (&[("CHAPBOOK_SITE", url)], "needs its sha256"),
+    ] {
+        let (done, said) = copy.build_with(variables);
+        assert!(!done && said.contains(message), "{said}");
+    }
 }

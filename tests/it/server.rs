@@ -145,7 +145,8 @@ impl Running {
         let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        stderr.read_line(&mut line).unwrap();
+        // It may have something to say before.
+        while !line.contains("http://") && stderr.read_line(&mut line).unwrap() > 0 {}
         let address = line
             .split("http://")
             .nth(1)

@@ -67,7 +67,9 @@ fn rust() -> Vec<String> {
 /// A file's code: without comments, and without the tests at its bottom.
 fn code(path: &str) -> String {
     let text = read(path);
-    let product = text.split("\n#[cfg(test)]").next().unwrap_or_default();
+    let tests = ["\n#[cfg(test)]", "\n#[cfg(all(test, "];
+    let end = tests.iter().filter_map(|start| text.find(start)).min();
+    let product = &text[..end.unwrap_or(text.len())];
     let is_code = |line: &&str| !line.trim_start().starts_with("//");
     product
         .lines()
@@ -209,6 +211,7 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
         &[
             "src/commands/extract.rs",
             "src/commands/pack.rs",
+            "src/commands/part.rs",
             "src/commands/serve.rs",
             "src/embedded.rs",
             "src/server/address.rs",
@@ -311,7 +314,7 @@ fn lines_functions_and_files_keep_their_lengths() {
             }
         }
     }
-    for (file, lines) in [("src/main.rs", 40), ("build.rs", 90)] {
+    for (file, lines) in [("src/main.rs", 40), ("build.rs", 200)] {
         assert!(
             read(file).lines().count() <= lines,
             "{file} has over {lines} lines"

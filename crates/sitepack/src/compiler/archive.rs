@@ -86,21 +86,25 @@ pub(crate) fn kind(path_or_url: &str) -> Option<Kind> {
     }
 }
 
-/// Unpacks an archive. A single directory at its top is kept.
-pub(crate) fn unpack(file: &Path, kind: Kind) -> Result<Unpacked, Error> {
-    let mut tally = Tally::new().map_err(|fault| fault.of(file))?;
+/// Unpacks an archive. A single directory at its top is kept. `scratch`: where temporary files go
+/// if there is no usual place.
+pub(crate) fn unpack(file: &Path, kind: Kind, scratch: Option<&Path>) -> Result<Unpacked, Error> {
+    let mut tally = Tally::new(scratch).map_err(|fault| fault.of(file))?;
     unpack_with(file, kind, &mut tally).map_err(|fault| fault.of(file))
 }
 
 /// Unpacks the layers of an image, applied over one another in their order.
-pub(crate) fn unpack_layers(layers: &[(PathBuf, Kind)]) -> Result<Unpacked, Error> {
+pub(crate) fn unpack_layers(
+    layers: &[(PathBuf, Kind)],
+    scratch: Option<&Path>,
+) -> Result<Unpacked, Error> {
     let last = layers.last().map(|(file, _)| file.as_path());
     let last = last.unwrap_or(Path::new("an image without layers"));
     if layers.len() > LAYERS_MAX {
         let cause = format!("the image has more than {LAYERS_MAX} layers");
         return Err(Fault::whole(cause).of(last));
     }
-    let mut tally = Tally::new().map_err(|fault| fault.of(last))?;
+    let mut tally = Tally::new(scratch).map_err(|fault| fault.of(last))?;
     let mut tree = Tree::new();
     for (file, kind) in layers {
         layers::apply(file, *kind, &mut tally, &mut tree).map_err(|fault| fault.of(file))?;
@@ -166,9 +170,9 @@ struct Tally {
 }
 
 impl Tally {
-    fn new() -> Result<Tally, Fault> {
+    fn new(scratch: Option<&Path>) -> Result<Tally, Fault> {
         Ok(Tally {
-            spool: Spool::new(UNPACKED_BYTES_MAX)?,
+            spool: Spool::new(UNPACKED_BYTES_MAX, scratch)?,
             members: 0,
             names_bytes: 0,
             unpacked_bytes_left: UNPACKED_BYTES_MAX,
@@ -205,7 +209,7 @@ mod tests {
             (&directory.path().join("gone.zip"), "No such file"),
             (Path::new("/dev/null"), "it is not a file"),
         ] {
-            let refused = unpack(path, Kind::Zip).unwrap_err().to_string();
+            let refused = unpack(path, Kind::Zip, None).unwrap_err().to_string();
             assert!(refused.contains(cause), "{refused}");
         }
     }

@@ -68,6 +68,7 @@ pub struct Compiler {
     store: Store,
     csp: Csp,
     cache: Option<PathBuf>,
+    scratch: Option<PathBuf>,
     modified: Option<u64>,
     base_url: Option<String>,
 }
@@ -221,6 +222,7 @@ impl Compiler {
             store: Store::default(),
             csp: Csp::default(),
             cache: None,
+            scratch: None,
             modified: None,
             base_url: None,
         }
@@ -274,6 +276,13 @@ impl Compiler {
     #[must_use]
     pub fn cache(mut self, directory: Option<PathBuf>) -> Compiler {
         self.cache = directory;
+        self
+    }
+
+    /// A directory for temporary files where the usual one is missing. They have no names.
+    #[must_use]
+    pub fn scratch(mut self, directory: Option<PathBuf>) -> Compiler {
+        self.scratch = directory;
         self
     }
 
@@ -359,6 +368,10 @@ impl Compiler {
     fn gather(&self) -> Result<Gathered, Error> {
         let mut gathered = Gathered::default();
         let downloads = self.cache.as_deref().map(|cache| cache.join("sources"));
+        let rooms = sources::Rooms {
+            downloads: downloads.as_deref(),
+            scratch: self.scratch.as_deref(),
+        };
         for (number, mount) in self.mounts.iter().enumerate() {
             let at = mount.path()?;
             if gathered.mounts.iter().any(|other| *other == at.as_str()) {
@@ -366,7 +379,7 @@ impl Compiler {
             }
             let skips_hidden = mount.kind == Kind::Files;
             let root = mount.root.as_deref();
-            let opened = sources::open(&mount.from, root, skips_hidden, downloads.as_deref())?;
+            let opened = sources::open(&mount.from, root, skips_hidden, rooms)?;
             gathered.add(mount, number, &at, opened, self.base_url.as_deref())?;
         }
         gathered.modified = self.modified.or(gathered.modified);

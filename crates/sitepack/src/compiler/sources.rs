@@ -1,6 +1,6 @@
 //! Fetch: a mount's source becomes a `SourceTree`, wherever it is.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::archive::{self, Unpacked};
 use super::error::Error;
@@ -78,22 +78,36 @@ pub(crate) struct Opened {
     pub(crate) digest: Option<String>,
 }
 
-/// Opens a source. `cache`: where downloads are kept. `root`: the directory in it that counts.
+/// Directories to work in, as far as there are any.
+#[derive(Clone, Copy)]
+pub(crate) struct Rooms<'a> {
+    /// Keeps what was downloaded.
+    #[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "nothing is"))]
+    pub(crate) downloads: Option<&'a Path>,
+    /// For temporary files, in place of the usual directory.
+    pub(crate) scratch: Option<&'a Path>,
+}
+
+/// Opens a source. `root`: the directory in it that counts.
 pub(crate) fn open(
     source: &Source,
     root: Option<&str>,
     skips_hidden: bool,
-    cache: Option<&Path>,
+    rooms: Rooms<'_>,
 ) -> Result<Opened, Error> {
+    let root = root.map(names).transpose()?.unwrap_or_default();
     let (unpacked, archive, from, digest) = match source {
         Source::Path(path) => match archive::kind(&path.to_string_lossy()) {
             Some(kind) if !path.is_dir() => {
                 let digest = digest_of(path)?.hex();
-                let unpacked = archive::unpack(path, kind)?;
+                let unpacked = archive::unpack(path, kind, rooms.scratch)?;
                 (unpacked, Some(path.clone()), "archive".to_owned(), digest)
             }
             Some(_) | None => {
-                let path = root.map_or_else(|| path.clone(), |root| path.join(root));
+                let path = match &*root {
+                    "" => path.clone(),
+                    root => path.join(root),
+                };
                 return Ok(Opened {
                     tree: read::read(&path, skips_hidden)?,
                     from: "directory".to_owned(),
@@ -102,22 +116,22 @@ pub(crate) fn open(
             }
         },
         Source::Url { url, sha256 } => {
-            let file = download(url, *sha256, cache)?;
+            let file = download(url, *sha256, rooms)?;
             let kind = archive::kind(url).ok_or_else(|| {
                 let cause = "its name does not end in .tar, .tar.gz, .tar.zst or .zip";
                 Error::new("unpack", without_query(url), cause)
             })?;
-            let unpacked = archive::unpack(&file, kind)?;
+            let unpacked = archive::unpack(&file, kind, rooms.scratch)?;
             (unpacked, None, without_query(url).to_owned(), sha256.hex())
         }
         Source::Image { reference } => {
-            let unpacked = image(reference, cache)?;
+            let unpacked = image(reference, rooms)?;
             let digest = reference.rsplit(':').next().unwrap_or_default();
             (unpacked, None, reference.clone(), digest.to_owned())
         }
     };
     let name = source.name();
-    let mut tree = tree(unpacked, &name, root, skips_hidden)?;
+    let mut tree = tree(unpacked, &name, &root, skips_hidden)?;
     tree.inputs.extend(archive);
     Ok(Opened {
         tree,
@@ -126,15 +140,36 @@ pub(crate) fn open(
     })
 }
 
+/// A root as names with `/` between: it leads nowhere but down.
+fn names(root: &str) -> Result<String, Error> {
+    let mut names = Vec::new();
+    for component in Path::new(root.trim_matches('/')).components() {
+        match component {
+            Component::Normal(name) => names.push(name.to_string_lossy()),
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                return Err(Error::new(
+                    "use the root",
+                    root,
+                    "it leads out of the source",
+                ));
+            }
+        }
+    }
+    Ok(names.join("/"))
+}
+
 /// The files of an archive below `root`, as a directory would have them.
 fn tree(
     unpacked: Unpacked,
     name: &Path,
-    root: Option<&str>,
+    root: &str,
     skips_hidden: bool,
 ) -> Result<SourceTree, Error> {
-    let root = root.map(|root| format!("{}/", root.trim_matches('/')));
-    let root = root.filter(|root| root != "/").unwrap_or_default();
+    let root = match root {
+        "" => String::new(),
+        root => format!("{root}/"),
+    };
     let mut tree = SourceTree {
         modified: unpacked.modified,
         ..SourceTree::default()
@@ -143,12 +178,15 @@ fn tree(
         let Some(path) = whole.strip_prefix(&root) else {
             continue;
         };
-        let origin = name.join(&whole);
-        let hidden = |part: &str| part.starts_with('.') && part != ".well-known";
-        if skips_hidden && path.split('/').any(hidden) {
-            tree.left_out.push(origin);
+        if let Some(hidden) = hidden(path).filter(|_| skips_hidden) {
+            let hidden = name.join(format!("{root}{hidden}"));
+            // What is below one directory stands together.
+            if tree.left_out.last() != Some(&hidden) {
+                tree.left_out.push(hidden);
+            }
             continue;
         }
+        let origin = name.join(&whole);
         tree.files.push(SourceFile {
             path: path.to_owned(),
             origin,
@@ -163,6 +201,19 @@ fn tree(
         return Err(Error::new("read", name.display(), cause));
     }
     Ok(tree)
+}
+
+/// A path up to its first hidden name, if there is one.
+fn hidden(path: &str) -> Option<&str> {
+    let mut start = 0;
+    for name in path.split('/') {
+        let end = start + name.len();
+        if name.starts_with('.') && name != ".well-known" {
+            return path.get(..end);
+        }
+        start = end + 1;
+    }
+    None
 }
 
 fn digest_of(file: &Path) -> Result<Digest, Error> {
@@ -184,18 +235,14 @@ mod fetched {
 
     use super::super::archive::Kind;
     use super::super::fetch::{self, LayerForm};
-    use super::{Digest, Error, Unpacked, archive, without_query};
+    use super::{Digest, Error, Rooms, Unpacked, archive, without_query};
 
-    pub(super) fn download(
-        url: &str,
-        sha256: Digest,
-        cache: Option<&Path>,
-    ) -> Result<PathBuf, Error> {
-        fetch::file(url, sha256, place(without_query(url), cache)?)
+    pub(super) fn download(url: &str, sha256: Digest, rooms: Rooms<'_>) -> Result<PathBuf, Error> {
+        fetch::file(url, sha256, place(without_query(url), rooms)?)
     }
 
-    pub(super) fn image(reference: &str, cache: Option<&Path>) -> Result<Unpacked, Error> {
-        let image = fetch::image(reference, place(reference, cache)?)?;
+    pub(super) fn image(reference: &str, rooms: Rooms<'_>) -> Result<Unpacked, Error> {
+        let image = fetch::image(reference, place(reference, rooms)?)?;
         let kind = |form| match form {
             LayerForm::Tar => Kind::Tar,
             LayerForm::TarGzip => Kind::TarGzip,
@@ -206,7 +253,7 @@ mod fetched {
             .into_iter()
             .map(|layer| (layer.file, kind(layer.form)))
             .collect();
-        let unpacked = archive::unpack_layers(&layers)
+        let unpacked = archive::unpack_layers(&layers, rooms.scratch)
             .map_err(|e| Error::new("unpack the image", reference, e))?;
         let created = image
             .created
@@ -218,20 +265,22 @@ mod fetched {
         })
     }
 
-    fn place<'a>(source: &str, cache: Option<&'a Path>) -> Result<&'a Path, Error> {
+    fn place<'a>(source: &str, rooms: Rooms<'a>) -> Result<&'a Path, Error> {
         let cause = "there is no directory to keep it in; name one with --cache";
-        cache.ok_or_else(|| Error::new("fetch", source, cause))
+        rooms
+            .downloads
+            .ok_or_else(|| Error::new("fetch", source, cause))
     }
 }
 
 /// What stands in for fetching where it is not built in.
 #[cfg(not(feature = "fetch"))]
-fn download(url: &str, _sha256: Digest, _cache: Option<&Path>) -> Result<PathBuf, Error> {
+fn download(url: &str, _sha256: Digest, _rooms: Rooms<'_>) -> Result<PathBuf, Error> {
     Err(not_built(without_query(url)))
 }
 
 #[cfg(not(feature = "fetch"))]
-fn image(reference: &str, _cache: Option<&Path>) -> Result<Unpacked, Error> {
+fn image(reference: &str, _rooms: Rooms<'_>) -> Result<Unpacked, Error> {
     Err(not_built(reference))
 }
 
@@ -243,7 +292,42 @@ fn not_built(source: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::Source;
+    use super::{Source, hidden, names};
+
+    #[test]
+    fn a_root_leads_down() {
+        for (root, expected) in [
+            ("", Some("")),
+            ("/", Some("")),
+            (".", Some("")),
+            ("a", Some("a")),
+            ("/a/b/", Some("a/b")),
+            ("./a/./b", Some("a/b")),
+            ("..", None),
+            ("a/../b", None),
+            ("/../etc", None),
+        ] {
+            let found = names(root);
+            match expected {
+                Some(expected) => assert_eq!(found.unwrap(), expected, "{root}"),
+                None => assert!(found.unwrap_err().to_string().contains("leads out")),
+            }
+        }
+    }
+
+    #[test]
+    fn hidden_names_are_found_at_any_depth() {
+        for (path, expected) in [
+            ("a/b.html", None),
+            (".well-known/security.txt", None),
+            (".git/config", Some(".git")),
+            ("a/.b/.c", Some("a/.b")),
+            (".well-known/.x", Some(".well-known/.x")),
+            (".htaccess", Some(".htaccess")),
+        ] {
+            assert_eq!(hidden(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn a_remote_source_has_a_digest_and_a_local_one_has_none() {

@@ -40,9 +40,14 @@ struct Spooled {
 }
 
 impl Spool {
-    /// A spool of at most `bytes_max` bytes in the directory for temporary files.
-    pub(crate) fn new(bytes_max: u64) -> io::Result<Spool> {
-        Spool::new_in(&std::env::temp_dir(), bytes_max)
+    /// A spool of at most `bytes_max` bytes in the directory for temporary files; where there is
+    /// none, as in an empty root, in `other`.
+    pub(crate) fn new(bytes_max: u64, other: Option<&Path>) -> io::Result<Spool> {
+        let usual = std::env::temp_dir();
+        Spool::new_in(&usual, bytes_max).or_else(|error| match other {
+            Some(other) => Spool::new_in(other, bytes_max),
+            None => Err(error),
+        })
     }
 
     /// A spool of at most `bytes_max` bytes in `directory`.
@@ -132,7 +137,9 @@ fn in_directory(directory: &Path, cause: &io::Error) -> io::Error {
     let place = directory.display();
     io::Error::new(
         cause.kind(),
-        format!("there is no writing a temporary file in `{place}`: {cause}"),
+        format!(
+            "there is no writing a temporary file in `{place}`: {cause}; set TMPDIR to another"
+        ),
     )
 }
 
@@ -145,7 +152,7 @@ mod tests {
 
     #[test]
     fn slices_are_what_was_added_on_every_thread() {
-        let mut spool = Spool::new(1 << 30).unwrap();
+        let mut spool = Spool::new(1 << 30, None).unwrap();
         let contents: Vec<Vec<u8>> = (0..40)
             .map(|n| vec![b'a' + n; usize::from(n) * 9000])
             .collect();
@@ -168,7 +175,7 @@ mod tests {
 
     #[test]
     fn it_is_read_while_it_is_filled() {
-        let mut spool = Spool::new(10).unwrap();
+        let mut spool = Spool::new(10, None).unwrap();
         let one = spool.add(&mut &b"one"[..]).unwrap();
         assert_eq!(one.read().unwrap(), b"one");
         let two = spool.add(&mut &b"two"[..]).unwrap();

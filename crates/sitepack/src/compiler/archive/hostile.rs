@@ -38,7 +38,7 @@ fn every_tool_s_archive_of_a_site_is_the_site() {
         ("site/verse/long.txt".to_owned(), &verse),
     ];
     for (path, kind) in fixtures() {
-        let found = unpack(&path, kind).unwrap();
+        let found = unpack(&path, kind, None).unwrap();
         let files: Vec<_> = found
             .files
             .iter()

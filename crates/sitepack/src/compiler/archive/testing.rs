@@ -16,7 +16,7 @@ pub(super) fn unpacked(bytes: &[u8], kind: Kind) -> Outcome {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("archive");
     std::fs::write(&path, bytes).unwrap();
-    outcome(unpack(&path, kind))
+    outcome(unpack(&path, kind, None))
 }
 
 /// What layers with these bytes unpack to.
@@ -28,7 +28,7 @@ pub(super) fn layered(layers: &[Vec<u8>]) -> Outcome {
     for (bytes, (path, _)) in layers.iter().zip(&paths) {
         std::fs::write(path, bytes).unwrap();
     }
-    outcome(unpack_layers(&paths))
+    outcome(unpack_layers(&paths, None))
 }
 
 fn outcome(unpacked: Result<super::Unpacked, crate::compiler::Error>) -> Outcome {

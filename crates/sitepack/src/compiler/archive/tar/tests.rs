@@ -440,6 +440,6 @@ fn only_a_time_that_all_files_state_counts() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.tar");
         std::fs::write(&path, tar(members)).unwrap();
-        assert_eq!(unpack(&path, Kind::Tar).unwrap().modified, expected);
+        assert_eq!(unpack(&path, Kind::Tar, None).unwrap().modified, expected);
     }
 }

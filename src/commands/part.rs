@@ -1,0 +1,195 @@
+//! A file that is being written beside the one that it will be, so that this one is as it was, or
+//! whole.
+//!
+//! 1. `.NAME.part` in the same directory is locked, so that two that write the same file do not
+//!    write over each other. A lock ends with its process, however that ends: what a killed one
+//!    has left is written over.
+//! 2. It is removed when the work fails, or when a signal ends the program.
+//! 3. Who has the lock may be the next but one: between the opening and the lock the file may
+//!    have been renamed to what it was to be. It counts only if it still has its name.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// The file.
+pub(super) struct Part {
+    file: File,
+    path: PathBuf,
+    fault: Option<String>,
+    is_renamed: bool,
+}
+
+impl Part {
+    /// Makes it.
+    pub(super) fn beside(target: &Path) -> io::Result<Part> {
+        let name = target
+            .file_name()
+            .ok_or_else(|| io::Error::other("it is not the name of a file"))?;
+        // A device that was renamed over would be gone.
+        match fs::metadata(target) {
+            Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(io::Error::other("it is there, and is not a file"));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        let mut hidden = OsString::from(".");
+        hidden.push(name);
+        hidden.push(".part");
+        let path = target.with_file_name(hidden);
+        let file = owned(opened(&path)?, &path)?;
+        #[cfg(unix)]
+        remove_on_signal(path.clone())?;
+        file.set_len(0)?;
+        Ok(Part {
+            file,
+            path,
+            fault: None,
+            is_renamed: false,
+        })
+    }
+
+    /// Why it could not be written or read, if that has happened.
+    pub(super) fn fault(&mut self) -> Option<String> {
+        self.fault.take()
+    }
+
+    /// Gives it its name, when all of it is on the disk.
+    pub(super) fn finish(&mut self, target: &Path) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.path, target)?;
+        self.is_renamed = true;
+        Ok(())
+    }
+
+    fn noted<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &done
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            self.fault = Some(error.to_string());
+        }
+        done
+    }
+}
+
+fn opened(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o777);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NOFOLLOW.bits().cast_signed(),
+    );
+    options.open(path)
+}
+
+/// Makes the file this process's own.
+fn owned(file: File, path: &Path) -> io::Result<File> {
+    let taken = || {
+        let cause = format!("`{}` is being written by another process", path.display());
+        io::Error::other(cause)
+    };
+    if file.try_lock().is_err() {
+        return Err(taken());
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let (one, other) = (file.metadata()?, fs::symlink_metadata(path));
+        let same = |other: fs::Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
+        if !other.is_ok_and(same) {
+            return Err(taken());
+        }
+    }
+    Ok(file)
+}
+
+/// Removes the file when a signal ends the program, which it then does as usual.
+#[cfg(unix)]
+fn remove_on_signal(path: PathBuf) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            let _ = fs::remove_file(&path);
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    });
+    Ok(())
+}
+
+impl Read for Part {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let done = self.file.read(out);
+        self.noted(done)
+    }
+}
+
+impl Write for Part {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let done = self.file.write(bytes);
+        self.noted(done)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Part {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.is_renamed {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::fs;
+
+    use super::{Part, opened, owned};
+
+    #[test]
+    fn a_part_is_had_by_one() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("site");
+        fs::write(&target, "before").unwrap();
+        let mut first = Part::beside(&target).unwrap();
+        let refused = Part::beside(&target).err().unwrap().to_string();
+        assert!(refused.contains("by another process"), "{refused}");
+        first.finish(&target).unwrap();
+        drop(first);
+        assert_eq!(fs::read(&target).unwrap(), b"");
+        let failed = Part::beside(&target).unwrap();
+        assert_eq!(root.path().read_dir().unwrap().count(), 2);
+        drop(failed);
+        assert_eq!(root.path().read_dir().unwrap().count(), 1);
+    }
+
+    /// What is renamed between the opening and the lock is somebody's site.
+    #[test]
+    fn a_part_that_was_renamed_is_not_taken() {
+        let root = tempfile::tempdir().unwrap();
+        let part = root.path().join(".site.part");
+        let file = opened(&part).unwrap();
+        fs::rename(&part, root.path().join("site")).unwrap();
+        assert!(owned(file, &part).is_err());
+        let file = opened(&part).unwrap();
+        assert!(owned(file, &part).is_ok());
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink(&part, &link).unwrap();
+        assert!(opened(&link).is_err(), "links are not followed");
+    }
+}
