@@ -60,13 +60,14 @@ pub(super) fn compile_to<W: Read + Write + Seek>(
     let compiled = with_bar(|bar| compiler.compile_to(out, bar))?;
     if let [first, others @ ..] = &*compiled.left_out {
         let first = first.display();
-        let others = match others.len() {
-            0 => String::new(),
-            count => format!(" and {count} others"),
-        };
-        say(format_args!(
-            "left out, since names in them begin with a dot: `{first}`{others}"
-        ));
+        match others.len() {
+            0 => say(format_args!(
+                "left out, since its name begins with a dot: {first}"
+            )),
+            count => say(format_args!(
+                "left out, since their names begin with a dot: {first} and {count} others"
+            )),
+        }
     }
     let denied = options.deny.as_deref().unwrap_or_default();
     let told = |finding: &&Finding| !finding.kind.is_note() || denied.contains(&finding.kind);
