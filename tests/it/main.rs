@@ -20,6 +20,7 @@ mod conditionals;
 mod connections;
 mod exchange;
 mod fields;
+mod generations;
 mod methods;
 #[cfg(all(unix, feature = "native"))]
 mod native;
