@@ -30,6 +30,7 @@ mod poem;
 mod policy;
 mod read;
 mod redirects;
+mod reload;
 mod render;
 mod resolve;
 mod rule_file;
@@ -65,6 +66,7 @@ pub struct Compiler {
     cache: Option<PathBuf>,
     modified: Option<u64>,
     base_url: Option<String>,
+    reloads: bool,
 }
 
 /// What is stored of each file that compresses.
@@ -218,6 +220,7 @@ impl Compiler {
             cache: None,
             modified: None,
             base_url: None,
+            reloads: false,
         }
     }
 
@@ -288,6 +291,14 @@ impl Compiler {
         self
     }
 
+    /// Whether pages load a script that reloads them when the site has changed: for a server that
+    /// watches its source, and for nobody else.
+    #[must_use]
+    pub fn reloads(mut self, reloads: bool) -> Compiler {
+        self.reloads = reloads;
+        self
+    }
+
     /// Compiles into memory.
     ///
     /// # Errors
@@ -321,7 +332,14 @@ impl Compiler {
         let settings = self.settings(&gathered, &dictionary, cache.as_ref(), false);
         let placed = encode::encode(&gathered.pages, &settings, Some(&mut contents), progress)?;
         let policies = settings.survey.policies(&gathered.pages, &placed);
-        drop(settings);
+        if self.reloads {
+            let (pages, rules) = (&gathered.pages, &gathered.rules);
+            let script = reload::script(pages, &placed, rules, &settings, &mut contents)?;
+            drop(settings);
+            gathered.script = Some(script);
+        } else {
+            drop(settings);
+        }
         let provenance = gathered.provenance(&placed);
         contents.add_provenance(&provenance).map_err(failed)?;
         let (index, mut compiled) = gathered.index(placed, policies)?;
@@ -395,6 +413,7 @@ impl Compiler {
                 known: paths.chain(moved).collect(),
             },
             only_surveys,
+            reloads: self.reloads,
             store: self.store,
             codings: &self.codings,
             effort: codec::Effort::for_site(bytes),
