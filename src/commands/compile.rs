@@ -2,11 +2,12 @@
 //! person sees how far it is.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::io::{self, Cursor, IsTerminal as _, Read, Seek, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use sitepack::Site;
+use sitepack::OwnedSite;
 use sitepack::compiler::{Compiled, Compiler, Finding, FindingKind, Mount, Progress};
 
 use crate::cli::{Cache, Failure, SiteOptions};
@@ -57,28 +58,63 @@ pub(super) fn compile_to<W: Read + Write + Seek>(
     out: &mut W,
 ) -> Result<Compiled, Failure> {
     let compiled = with_bar(|bar| compiler(options).compile_to(out, bar))?;
-    for hidden in &compiled.left_out {
-        say(format_args!(
-            "left out, since its name begins with a dot: {}",
-            hidden.display()
-        ));
-    }
-    let told: Vec<&Finding> = compiled
-        .findings
-        .iter()
-        .filter(|finding| !finding.kind.is_note())
-        .collect();
-    for finding in told.iter().take(SHOWN_MAX) {
-        say(format_args!("{finding}"));
-    }
-    let more = told.len().saturating_sub(SHOWN_MAX);
-    if more > 0 {
-        say(format_args!("and {more} more findings; see chapbook check"));
-    }
+    Told::default().tell(&compiled);
+    unless_denied(options, compiled)
+}
+
+/// Compiles into memory; `told` knows what was said before. If it `reloads`, pages have the script
+/// that reloads them.
+pub(super) fn in_memory(
+    options: &SiteOptions,
+    reloads: bool,
+    told: &mut Told,
+) -> Result<(Compiled, OwnedSite), Failure> {
+    let mut out = Cursor::new(Vec::new());
+    let compiler = compiler(options).reloads(reloads);
+    let compiled = with_bar(|bar| compiler.compile_to(&mut out, bar))?;
+    told.tell(&compiled);
+    let compiled = unless_denied(options, compiled)?;
+    let mut bytes = out.into_inner();
+    bytes.shrink_to_fit();
+    let unusable = |e| Failure::failed(format!("failed to open the site: {e}"));
+    Ok((compiled, OwnedSite::open(bytes).map_err(unusable)?))
+}
+
+fn unless_denied(options: &SiteOptions, compiled: Compiled) -> Result<Compiled, Failure> {
     let denied = options.deny.as_deref().unwrap_or_default();
     match count(&compiled.findings, denied) {
         0 => Ok(compiled),
         count => Err(Failure::failed(format!("{count} findings are denied"))),
+    }
+}
+
+/// What was said the last time: what is still so is not said again.
+#[derive(Default)]
+pub(super) struct Told(BTreeSet<String>);
+
+impl Told {
+    fn tell(&mut self, compiled: &Compiled) {
+        let hidden = compiled.left_out.iter().map(|hidden| {
+            let hidden = hidden.display();
+            format!("left out, since its name begins with a dot: {hidden}")
+        });
+        let is_told = |finding: &&Finding| !finding.kind.is_note();
+        let findings = compiled.findings.iter().filter(is_told);
+        let findings: Vec<String> = findings.map(Finding::to_string).collect();
+        let is_new = |line: &&String| !self.0.contains(*line);
+        let hidden: Vec<String> = hidden.collect();
+        for line in hidden.iter().filter(is_new) {
+            say(format_args!("{line}"));
+        }
+        for line in findings.iter().filter(is_new).take(SHOWN_MAX) {
+            say(format_args!("{line}"));
+        }
+        let new = findings.iter().filter(is_new).count();
+        let more = new.saturating_sub(SHOWN_MAX);
+        if more > 0 {
+            say(format_args!("and {more} more findings; see chapbook check"));
+        }
+        self.0 = hidden.into_iter().chain(findings).collect();
     }
 }
 
@@ -96,14 +132,6 @@ pub(super) fn with_bar(
     let done = work(&|progress| bar.show(progress));
     bar.clear();
     done.map_err(Failure::unusable)
-}
-
-/// Compiles into memory, for as long as the program runs.
-pub(super) fn in_memory(options: &SiteOptions) -> Result<Site<'static>, Failure> {
-    let mut out = Cursor::new(Vec::new());
-    compile_to(options, &mut out)?;
-    let bytes: &'static [u8] = Vec::leak(out.into_inner());
-    Site::open(bytes).map_err(|e| Failure::failed(format!("failed to open the site: {e}")))
 }
 
 /// A bar on standard error, if that is a terminal.

@@ -13,6 +13,8 @@ mod pack;
 mod serve;
 mod verify;
 mod version;
+#[cfg(feature = "pack")]
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

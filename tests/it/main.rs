@@ -40,4 +40,6 @@ mod stores;
 mod targets;
 mod tidy;
 mod transcripts;
+#[cfg(feature = "pack")]
+mod watch;
 mod wire;
