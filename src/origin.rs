@@ -229,8 +229,9 @@ impl<'s> Origin<'s> {
         if modified != self.site.modified() {
             selected.fields.about = ACCEPT_RANGES;
         }
+        let entity_tag = selected.entity_tag();
         let validators = Validators {
-            entity_tag: selected.fields.entity_tag(),
+            entity_tag: entity_tag.as_bytes(),
             modified,
         };
         match evaluate(request.fields, validators, now) {

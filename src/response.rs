@@ -45,7 +45,7 @@ pub struct Response<'s> {
     /// The content coding of what is sent, for the log.
     pub coding: ContentCoding,
     /// Groups of prepared field lines, in the order of sending.
-    prepared: [&'s [u8]; 6],
+    prepared: [&'s [u8]; 7],
     /// Field lines made for this response.
     made: SmallVec<[u8; 128]>,
     /// What is sent behind the field section.
@@ -145,7 +145,7 @@ impl<'s> Response<'s> {
             status: reason.status(),
             reason,
             coding: ContentCoding::Identity,
-            prepared: [content_type, OWN_SECURITY, b"", b"", b"", b""],
+            prepared: [content_type, OWN_SECURITY, b"", b"", b"", b"", b""],
             made: SmallVec::new(),
             content,
         };
@@ -175,9 +175,12 @@ impl<'s> Response<'s> {
             about,
             cache,
             security,
+            policy,
         } = found.fields;
-        let prepared = [length, content, about, etag, cache, security];
-        Response::stored(Reason::Fresh, found, prepared, whole(found))
+        let prepared = [length, content, about, etag, cache, security, policy];
+        let mut response = Response::stored(Reason::Fresh, found, prepared, whole(found));
+        response.push_unprepared(found);
+        response
     }
 
     /// 404 with a page of the site. It is no representation of what was asked for, so it has no
@@ -189,29 +192,32 @@ impl<'s> Response<'s> {
             content,
             cache,
             security,
+            policy,
             ..
         } = found.fields;
-        let prepared = [length, content, cache, security, b"", b""];
-        Response::stored(Reason::NotFound, found, prepared, whole(found))
+        let prepared = [length, content, cache, security, policy, b"", b""];
+        let mut response = Response::stored(Reason::NotFound, found, prepared, whole(found));
+        if length.is_empty() {
+            response.push_length(found.length);
+        }
+        response
     }
 
     /// 304, with the fields that § 15.4.5 names.
     #[must_use]
     pub fn not_modified(reason: Reason, found: &Representation<'s>) -> Response<'s> {
         let FieldParts { etag, cache, .. } = found.fields;
-        Response::stored(
-            reason,
-            found,
-            [etag, cache, b"", b"", b"", b""],
-            Content::Empty,
-        )
+        let prepared = [etag, cache, b"", b"", b"", b"", b""];
+        let mut response = Response::stored(reason, found, prepared, Content::Empty);
+        response.push_tag_unless(etag, found);
+        response
     }
 
     /// 304 to whoever wants a page made at run time only if there is none.
     #[must_use]
     pub fn page_not_modified(reason: Reason) -> Response<'s> {
         Response {
-            prepared: [OWN_SECURITY, b"", b"", b"", b"", b""],
+            prepared: [OWN_SECURITY, b"", b"", b"", b"", b"", b""],
             made: SmallVec::new(),
             content: Content::Empty,
             ..Response::text(reason, "")
@@ -227,12 +233,13 @@ impl<'s> Response<'s> {
             about,
             cache,
             security,
+            policy,
             ..
         } = found.fields;
         let prepared = if brief {
-            [etag, cache, security, b"", b"", b""]
+            [etag, cache, security, policy, b"", b"", b""]
         } else {
-            [content, about, etag, cache, security, b""]
+            [content, about, etag, cache, security, policy, b""]
         };
         let content = match found.stored() {
             Some(stored) => Content::Whole(slice(stored, part)),
@@ -243,6 +250,7 @@ impl<'s> Response<'s> {
             }),
         };
         let mut response = Response::stored(Reason::Partial, found, prepared, content);
+        response.push_tag_unless(etag, found);
         response.push("Content-Range", content_range(part, found));
         response.push_length(part.length());
         response
@@ -281,12 +289,13 @@ impl<'s> Response<'s> {
             about,
             cache,
             security,
+            policy,
             ..
         } = found.fields;
         let prepared = if brief {
-            [etag, cache, security, b"", b"", b""]
+            [etag, cache, security, policy, b"", b"", b""]
         } else {
-            [about, etag, cache, security, b"", b""]
+            [about, etag, cache, security, policy, b"", b""]
         };
         let mut response = Response::stored(Reason::PartialMultiple, found, prepared, content);
         // § 15.3.7.2: what describes the whole representation stands in the head; its coding does.
@@ -343,7 +352,7 @@ impl<'s> Response<'s> {
     fn stored(
         reason: Reason,
         found: &Representation<'s>,
-        prepared: [&'s [u8]; 6],
+        prepared: [&'s [u8]; 7],
         content: Content<'s>,
     ) -> Response<'s> {
         let made = SmallVec::new();
@@ -354,6 +363,20 @@ impl<'s> Response<'s> {
             prepared,
             made,
             content,
+        }
+    }
+
+    /// Adds the fields that are not prepared for a content that is made.
+    fn push_unprepared(&mut self, found: &Representation<'_>) {
+        if found.fields.length.is_empty() {
+            self.push_length(found.length);
+        }
+        self.push_tag_unless(found.fields.etag, found);
+    }
+
+    fn push_tag_unless(&mut self, prepared: &[u8], found: &Representation<'_>) {
+        if prepared.is_empty() {
+            self.push("ETag", found.entity_tag());
         }
     }
 

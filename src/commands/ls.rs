@@ -41,7 +41,7 @@ fn manifest(resource: &Resource<'_>) -> Result<Value, Failure> {
             "coding": found.coding.token(),
             "size": found.length,
             "sha256": found.digest.hex(),
-            "etag": String::from_utf8_lossy(found.fields.entity_tag()),
+            "etag": found.entity_tag().to_string(),
         }));
     }
     let identity = resource.identity().map_err(Failure::failed)?;

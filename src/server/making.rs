@@ -11,6 +11,8 @@
 use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+#[cfg(feature = "tiny_http")]
+use std::sync::{Mutex, PoisonError};
 
 use sitepack::{Maker, Making};
 
@@ -22,6 +24,10 @@ use crate::response::Made;
 /// How much dearer a byte is that is coded than one that is decoded.
 const CODED_WEIGHT: u64 = 8;
 
+/// How many buffers for pieces are kept for threads that keep none.
+#[cfg(feature = "tiny_http")]
+const SPARE_PIECES_MAX: usize = 8;
+
 /// The memory that all makers of the process hold.
 #[derive(Debug)]
 pub struct Makers {
@@ -29,6 +35,9 @@ pub struct Makers {
     bytes_max: u64,
     /// Whether it was said that something is damaged.
     said: AtomicBool,
+    /// Buffers for threads that keep none.
+    #[cfg(feature = "tiny_http")]
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Default for Makers {
@@ -45,6 +54,24 @@ impl Makers {
             bytes: AtomicU64::new(0),
             bytes_max,
             said: AtomicBool::new(false),
+            #[cfg(feature = "tiny_http")]
+            spare: Mutex::default(),
+        }
+    }
+
+    /// A buffer for pieces, empty if there is none.
+    #[cfg(feature = "tiny_http")]
+    pub(crate) fn spare(&self) -> Vec<u8> {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.pop().unwrap_or_default()
+    }
+
+    /// Keeps a buffer for the next content.
+    #[cfg(feature = "tiny_http")]
+    pub(crate) fn keep(&self, buffer: Vec<u8>) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_PIECES_MAX && !buffer.is_empty() {
+            spare.push(buffer);
         }
     }
 
@@ -167,6 +194,13 @@ impl<'s> Pump<'s> {
     }
 
     /// How much was made only to be skipped.
+    #[cfg_attr(
+        not(all(unix, feature = "native")),
+        expect(
+            dead_code,
+            reason = "only the native engine does not wait for a client"
+        )
+    )]
     pub(crate) fn skipped(&self) -> u64 {
         self.skipped
     }
@@ -222,6 +256,13 @@ impl<'s> Pump<'s> {
 
     /// Its client takes no more for now: keeps of the last piece only what is not sent. `spare` is
     /// given the rest of the buffer.
+    #[cfg_attr(
+        not(all(unix, feature = "native")),
+        expect(
+            dead_code,
+            reason = "only the native engine does not wait for a client"
+        )
+    )]
     pub(crate) fn rest(&mut self, spare: &mut Vec<u8>) {
         if self.maker.is_none() && self.buffer.len() == PIECE_BYTES {
             let kept = self.piece().to_vec();

@@ -456,13 +456,13 @@ fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Contex
         std::mem::forget(request);
     } else {
         let mut writer = request.into_writer();
-        sent = write(
-            &mut *writer,
-            &response,
-            pump,
-            &imf_fixdate(time),
-            connection,
-        );
+        let date = imf_fixdate(time);
+        sent = write(&mut *writer, &response, pump.as_mut(), &date, connection);
+        if let Some(pump) = pump {
+            let mut spare = Vec::new();
+            pump.end(&mut spare);
+            context.makers.keep(spare);
+        }
     }
     if sent.is_err() {
         context.statistics.peer_gone();
@@ -488,30 +488,29 @@ fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Contex
 /// Begins to make a content. Since 6 above leaves no way to tell a client that one is cut short,
 /// a content of several pieces is made twice: the first time to see that it can be.
 fn begin_to_make<'s>(made: &Made<'s>, context: &Context) -> Result<Pump<'s>, Reason> {
-    let mut spare = Vec::new();
     let damaged = |_| Reason::SiteCorrupt;
-    let mut start = || -> Result<Pump<'s>, Reason> {
-        let mut pump = Pump::start(made, &context.makers, &mut spare)?;
+    let makers = &context.makers;
+    let mut spare = makers.spare();
+    let mut pump = Pump::start(made, makers, &mut spare)?;
+    pump.fill_at_once().map_err(damaged)?;
+    if pump.is_made() {
+        return Ok(pump);
+    }
+    while !pump.is_done() {
+        pump.sent(usize::MAX);
         pump.fill_at_once().map_err(damaged)?;
-        Ok(pump)
-    };
-    let mut tried = start()?;
-    if tried.is_made() {
-        return Ok(tried);
     }
-    while !tried.is_done() {
-        tried.sent(usize::MAX);
-        tried.fill_at_once().map_err(damaged)?;
-    }
-    drop(tried);
-    start()
+    pump.end(&mut spare);
+    let mut pump = Pump::start(made, makers, &mut spare)?;
+    pump.fill_at_once().map_err(damaged)?;
+    Ok(pump)
 }
 
 /// Writes an answer; how much of it was content.
 fn write(
     writer: &mut dyn io::Write,
     response: &Response<'_>,
-    pump: Option<Pump<'_>>,
+    pump: Option<&mut Pump<'_>>,
     date: &str,
     connection: Connection,
 ) -> io::Result<u64> {
@@ -521,7 +520,7 @@ fn write(
     for slice in response.content.slices() {
         writer.write_all(slice)?;
     }
-    if let Some(mut pump) = pump {
+    if let Some(pump) = pump {
         while !pump.is_done() {
             writer.write_all(pump.piece())?;
             pump.sent(usize::MAX);

@@ -36,6 +36,9 @@ mod server;
 mod shutdown;
 mod site;
 mod sites;
+#[cfg(feature = "zstd")]
+mod stored;
+#[cfg(feature = "zstd")]
 mod stores;
 mod targets;
 mod tidy;

@@ -8,10 +8,11 @@ use std::process::Command;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What of the repository a build needs.
-const NEEDED: [&str; 7] = [
+const NEEDED: [&str; 8] = [
     "Cargo.toml",
     "Cargo.lock",
     "build.rs",
+    "chapbook.toml",
     "src",
     "data",
     "crates",

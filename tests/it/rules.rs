@@ -16,7 +16,7 @@ const RULES: &str = "\
 /keep/*           /sub/:splat               307
 /away/*           https://b.example/:splat  308
 /app/*            /sub/page.html            200
-/home/*           /index.html               200
+/start/*          /index.html               200
 /show/:name       /:name.txt                200
 /gone/*           /8000.txt                 404
 /sub/forced/*     /eleven.txt               200!
@@ -73,7 +73,7 @@ fn rules_show_a_resource_as_if_it_stood_there() {
     for (target, shown) in [
         ("/app/", "/sub/page.html"),
         ("/app/a/b?c", "/sub/page.html"),
-        ("/home/a", "/"),
+        ("/start/a", "/"),
         ("/show/eleven", "/eleven.txt"),
         ("/sub/forced/x", "/eleven.txt"),
         // What is there stands above a rule.

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use chapbook::embedded;
-use sitepack::compiler::{Compiler, Store};
-use sitepack::{ContentCoding, Digest, Site};
+use sitepack::compiler::Compiler;
+use sitepack::{Digest, Site};
 
 /// 2001-09-09T01:46:40Z, the time of the files' site.
 pub(crate) const FILES_MODIFIED: u64 = 1_000_000_000;
@@ -37,83 +37,6 @@ pub(crate) fn files_bytes() -> &'static [u8] {
         compiler.compile().unwrap().bytes
     });
     &BYTES
-}
-
-/// A site of short texts, stored in one of three ways.
-pub(crate) fn stored(store: Store) -> Site<'static> {
-    static BYTES: LazyLock<[Vec<u8>; 3]> =
-        LazyLock::new(|| compile_stored(&texts(), &[ContentCoding::Gzip, ContentCoding::Brotli]));
-    Site::open(&BYTES[place(store)]).unwrap()
-}
-
-/// The same with `/large.txt`, which is not coded as br: that would take a minute.
-pub(crate) fn long(store: Store) -> Site<'static> {
-    static BYTES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
-        let mut all = texts();
-        all.push(("/large.txt".to_owned(), large_text()));
-        compile_stored(&all, &[ContentCoding::Gzip])
-    });
-    Site::open(&BYTES[place(store)]).unwrap()
-}
-
-fn place(store: Store) -> usize {
-    let mut all = Store::ALL.iter();
-    all.position(|known| *known == store).unwrap()
-}
-
-fn compile_stored(texts: &[(String, Vec<u8>)], codings: &[ContentCoding]) -> [Vec<u8>; 3] {
-    let root = tempfile::tempdir().unwrap();
-    for (path, content) in texts {
-        let name = if path == "/" { "/index.html" } else { path };
-        fs::write(root.path().join(&name[1..]), content).unwrap();
-    }
-    fs::write(root.path().join("404.html"), missing_page()).unwrap();
-    Store::ALL.map(|store| {
-        let compiler = Compiler::new().files("/", root.path()).store(store);
-        let compiler = compiler.codings(codings).modified(Some(FILES_MODIFIED));
-        compiler.compile().unwrap().bytes
-    })
-}
-
-/// What is in it.
-pub(crate) fn texts() -> Vec<(String, Vec<u8>)> {
-    let mut texts = vec![
-        ("/".to_owned(), page(0)),
-        ("/page.html".to_owned(), page(1)),
-        ("/plain.png".to_owned(), large()[..30_000].to_vec()),
-        ("/empty.txt".to_owned(), Vec::new()),
-        ("/short.txt".to_owned(), b"short".to_vec()),
-    ];
-    // Enough for a dictionary.
-    texts.extend((2..60).map(|number| (format!("/page-{number}.html"), page(number))));
-    texts
-}
-
-/// The page that is shown where there is none.
-pub(crate) fn missing_page() -> String {
-    format!(
-        "<!DOCTYPE html><title>missing</title>{}\n",
-        "<p>Nothing.</p>".repeat(50)
-    )
-}
-
-fn page(number: usize) -> Vec<u8> {
-    let mut page = format!("<!DOCTYPE html><html><head><title>Page {number}</title></head>\n");
-    for line in 0..40 {
-        page.push_str(&format!(
-            "<p class=\"line\">Line {line} of page {number}</p>\n"
-        ));
-    }
-    page.into_bytes()
-}
-
-/// The content of `/large.txt`, 3 MB that compress to a third: many pieces either way.
-pub(crate) fn large_text() -> Vec<u8> {
-    let bytes = large();
-    let words = bytes.chunks(2).map(|two| format!("{:03} ", two[0]));
-    let mut text: Vec<u8> = words.flat_map(String::into_bytes).take(3_000_000).collect();
-    text.push(b'\n');
-    text
 }
 
 /// The content of `/large.png`: nothing repeats, so that a wrong offset shows.

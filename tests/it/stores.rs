@@ -13,19 +13,19 @@ use sitepack::{ContentCoding, Entry, Representation, Site, SitePath};
 
 use crate::exchange::{Answer, Exchange};
 use crate::server::{ENGINES, TestServer};
-use crate::sites;
+use crate::stored;
 
 const STORES: [(Store, fn() -> Site<'static>); 3] = [
-    (Store::All, || sites::stored(Store::All)),
-    (Store::Coded, || sites::stored(Store::Coded)),
-    (Store::Small, || sites::stored(Store::Small)),
+    (Store::All, || stored::stored(Store::All)),
+    (Store::Coded, || stored::stored(Store::Coded)),
+    (Store::Small, || stored::stored(Store::Small)),
 ];
 
 /// The same with a text of 3 MB.
 const LONG: [(Store, fn() -> Site<'static>); 3] = [
-    (Store::All, || sites::long(Store::All)),
-    (Store::Coded, || sites::long(Store::Coded)),
-    (Store::Small, || sites::long(Store::Small)),
+    (Store::All, || stored::long(Store::All)),
+    (Store::Coded, || stored::long(Store::Coded)),
+    (Store::Small, || stored::long(Store::Small)),
 ];
 
 const ACCEPTED: [Option<&str>; 8] = [
@@ -76,7 +76,7 @@ fn representation(
 
 #[test]
 fn every_store_gives_the_same_contents() {
-    for (path, content) in sites::texts() {
+    for (path, content) in stored::texts() {
         for accepted in ACCEPTED {
             let answers = STORES.map(|(_, site)| ask(site, &path, accepted).run());
             let [all, ..] = &answers;
@@ -174,7 +174,7 @@ fn the_missing_page_is_made_too() {
     for (store, site) in STORES {
         for accepted in [None, Some("gzip")] {
             let answer = ask(site, "/nowhere", accepted).expect(404).run();
-            let page = sites::missing_page();
+            let page = stored::missing_page();
             assert!(decoded(&answer) == page.as_bytes(), "{}", store.name());
             assert_eq!(answer.field("ETag"), None);
         }
@@ -223,7 +223,7 @@ fn a_slow_reader_gets_what_is_made() {
                 }
                 std::thread::sleep(Duration::from_millis(2));
             }
-            assert!(Answer::parse(&bytes, "GET").content == sites::large_text());
+            assert!(Answer::parse(&bytes, "GET").content == stored::large_text());
             nothing_is_held(&server);
         }
     }
@@ -232,7 +232,7 @@ fn a_slow_reader_gets_what_is_made() {
 #[test]
 fn who_leaves_frees_what_was_made_for_them() {
     for engine in ENGINES {
-        let server = server(*engine, sites::long(Store::Small), None);
+        let server = server(*engine, stored::long(Store::Small), None);
         for _ in 0..10 {
             let mut stream = server.connect();
             stream.write_all(&request("/large.txt", "")).unwrap();
@@ -245,7 +245,7 @@ fn who_leaves_frees_what_was_made_for_them() {
 #[test]
 fn at_the_bound_of_makers_it_is_503_and_the_connection_goes_on() {
     for engine in ENGINES {
-        let server = server(*engine, sites::stored(Store::Small), Some(100_000));
+        let server = server(*engine, stored::stored(Store::Small), Some(100_000));
         let mut stream = server.connect();
         let raw = [
             request("/page.html", ""),
@@ -265,7 +265,7 @@ fn at_the_bound_of_makers_it_is_503_and_the_connection_goes_on() {
     }
     // HEAD makes nothing, nor does a 304.
     let engine = ENGINES[0];
-    let server = server(engine, sites::stored(Store::Small), Some(0));
+    let server = server(engine, stored::stored(Store::Small), Some(0));
     let mut stream = server.connect();
     let raw = b"HEAD /page.html HTTP/1.1\r\nHost: a\r\n\r\n\
         GET /page.html HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\nConnection: close\r\n\r\n";
@@ -294,7 +294,7 @@ fn what_is_damaged_is_500_before_it_is_sent_and_the_connection_goes_on() {
         for store in [Store::Coded, Store::Small] {
             let server = server(
                 *engine,
-                damaged(&sites::stored(store), "/page.html", false),
+                damaged(&stored::stored(store), "/page.html", false),
                 None,
             );
             let mut stream = server.connect();
@@ -322,7 +322,7 @@ fn what_shows_its_damage_late_is_cut_short() {
         for store in [Store::Coded, Store::Small] {
             let server = server(
                 *engine,
-                damaged(&sites::long(store), "/large.txt", true),
+                damaged(&stored::long(store), "/large.txt", true),
                 None,
             );
             let mut stream = server.connect();
@@ -338,7 +338,7 @@ fn what_shows_its_damage_late_is_cut_short() {
             let mut bytes = Vec::new();
             let _ = stream.read_to_end(&mut bytes);
             assert_eq!(Answer::parse_leniently(&bytes), Some(200));
-            assert!(bytes.len() < sites::large_text().len(), "{}", store.name());
+            assert!(bytes.len() < stored::large_text().len(), "{}", store.name());
             let mut again = server.connect();
             again
                 .write_all(&request("/page.html", "Connection: close\r\n"))

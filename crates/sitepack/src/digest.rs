@@ -74,9 +74,16 @@ impl Digest {
 
     /// The strong entity-tag of bytes with this digest, in its quotes (RFC 9110 §8.8.3).
     #[must_use]
-    pub fn entity_tag(&self) -> String {
-        let (shown, _) = self.0.split_at(Digest::ENTITY_TAG_BYTES);
-        format!("\"{}\"", hex(shown))
+    pub fn entity_tag(&self) -> EntityTag {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+        let mut tag = [b'"'; EntityTag::BYTES];
+        let places = tag.iter_mut().skip(1).take(EntityTag::BYTES - 2);
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        for (place, nibble) in places.zip(digits) {
+            *place = digit(nibble);
+        }
+        EntityTag(tag)
     }
 }
 
@@ -100,6 +107,27 @@ impl Running {
 impl fmt::Debug for Running {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Running")
+    }
+}
+
+/// An entity-tag in its quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntityTag([u8; EntityTag::BYTES]);
+
+impl EntityTag {
+    const BYTES: usize = 2 * Digest::ENTITY_TAG_BYTES + 2;
+
+    /// The bytes, quotes included.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for EntityTag {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Made of ASCII alone.
+        formatter.write_str(std::str::from_utf8(&self.0).unwrap_or_default())
     }
 }
 
@@ -135,7 +163,7 @@ mod tests {
         assert_eq!(Digest::of(b"").hex(), empty);
         assert_eq!(Digest::of_all(&[b"", b""]).hex(), empty);
         assert_eq!(
-            Digest::of(b"").entity_tag(),
+            Digest::of(b"").entity_tag().to_string(),
             "\"e3b0c44298fc1c149afbf4c8996fb924\""
         );
     }

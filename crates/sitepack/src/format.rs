@@ -6,9 +6,10 @@
 //! contents         small ones packed, large ones from a page boundary on
 //! index, from a page boundary on:
 //!   slots            8 bytes each, a power of two of them: a hash table with linear probing
-//!   resources        48 bytes each, sorted by path: a resource or a redirect
-//!   representations  80 bytes each, a resource's together, the shortest first
+//!   resources        36 bytes each, sorted by path: a resource or a redirect
+//!   representations  72 bytes each, a resource's together, the shortest first
 //!   rules            16 bytes each, in their order: redirects with placeholders
+//!   field sets       12 bytes each: field lines that many representations share
 //!   strings          paths, media types, locations, prepared field lines; each stored once
 //! ```
 //!
@@ -34,11 +35,13 @@ const HEADER_DIGEST_AT: usize = HEADER_BYTES - Digest::BYTES;
 /// The length of a slot in bytes.
 pub const SLOT_BYTES: usize = 8;
 /// The length of a resource's record in bytes.
-pub const RESOURCE_BYTES: usize = 48;
+pub const RESOURCE_BYTES: usize = 36;
 /// The length of a representation's record in bytes.
-pub const REPRESENTATION_BYTES: usize = 80;
+pub const REPRESENTATION_BYTES: usize = 72;
 /// The length of a rule in bytes.
 pub const RULE_BYTES: usize = 16;
+/// The length of a field set in bytes.
+pub const FIELD_SET_BYTES: usize = 12;
 /// The resource index that marks a free slot, and the absence of a 404 page.
 pub const NONE: u32 = u32::MAX;
 /// Contents begin on this boundary, and so do large ones: a page, so that one can be mapped or
@@ -82,10 +85,11 @@ pub(crate) struct Header {
     /// The index of the 404 page, or [`NONE`].
     pub(crate) not_found: u32,
     pub(crate) rules: u32,
+    pub(crate) field_sets: u32,
     pub(crate) strings_bytes: u64,
     /// Where the index begins.
     pub(crate) index_offset: u64,
-    /// The dictionary that zstd frames were made with; empty if there are none.
+    /// The dictionary that zstd frames were made with, behind its digest; empty if there are none.
     pub(crate) dictionary: Span,
     /// Where the site came from, as JSON; empty if it does not say.
     pub(crate) provenance: Span,
@@ -115,8 +119,12 @@ impl Header {
         records(self.representations_span(), self.rules, RULE_BYTES)
     }
 
+    pub(crate) fn field_sets_span(&self) -> Span {
+        records(self.rules_span(), self.field_sets, FIELD_SET_BYTES)
+    }
+
     pub(crate) fn strings_span(&self) -> Span {
-        let before = self.rules_span();
+        let before = self.field_sets_span();
         Span {
             offset: before.offset.saturating_add(before.bytes),
             bytes: self.strings_bytes,
@@ -153,6 +161,7 @@ impl Header {
             out.extend_from_slice(&number.to_le_bytes());
         }
         out.extend_from_slice(&self.gzip_maker.to_le_bytes());
+        out.extend_from_slice(&self.field_sets.to_le_bytes());
         out.resize(HEADER_DIGEST_AT, 0);
         let digest = Digest::of(&out);
         out.extend_from_slice(&digest.0);
@@ -208,7 +217,7 @@ impl Header {
 
     fn decode_fields(fields: &mut Reader<'_>) -> Option<Header> {
         let _header_bytes = fields.u32()?;
-        Some(Header {
+        let mut header = Header {
             total_bytes: fields.u64()?,
             digest: fields.digest()?,
             modified: Some(fields.u64()?).filter(|seconds| *seconds != u64::MAX),
@@ -223,7 +232,10 @@ impl Header {
             dictionary: fields.span()?,
             provenance: fields.span()?,
             gzip_maker: fields.u32()?,
-        })
+            field_sets: 0,
+        };
+        header.field_sets = fields.u32()?;
+        Some(header)
     }
 }
 
@@ -298,7 +310,6 @@ impl ResourceRecord {
         out.extend_from_slice(&text.bytes.to_le_bytes());
         out.extend_from_slice(&status.to_le_bytes());
         out.extend_from_slice(&first.to_le_bytes());
-        out.extend_from_slice(&[0; 12]);
         out.extend_from_slice(&self.check);
         assert_eq!(
             out.len() - start,
@@ -317,7 +328,6 @@ impl ResourceRecord {
         let text = fields.text()?;
         let status = fields.u16()?;
         let first_representation = fields.u32()?;
-        let _reserved: [u8; 12] = fields.array()?;
         let check = fields.array()?;
         let kind = match kind {
             KIND_RESOURCE => RecordKind::Resource {
@@ -338,9 +348,10 @@ impl ResourceRecord {
 
 /// The record of a representation.
 ///
-/// Its field lines stand in two strings. `own` is its alone: `Content-Length`, then `ETag`.
-/// `shared` is the same for many: lines that describe the content, lines about the resource that
-/// only a whole answer needs, lines for caches, lines for the browser's security.
+/// Its field lines stand in three strings. `own` is its alone: `Content-Length`, then `ETag`; a
+/// content that is made has none, since its answer takes longer than to write them. `policy` is
+/// the end of the page's policy, the part that differs from page to page. The rest is shared by
+/// many, in a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RepresentationRecord {
     /// The bytes that are stored.
@@ -353,10 +364,10 @@ pub(crate) struct RepresentationRecord {
     pub(crate) digest: Digest,
     pub(crate) own_offset: u32,
     /// Lengths of the two parts of `own`.
-    pub(crate) own: [u16; 2],
-    pub(crate) shared_offset: u32,
-    /// Lengths of the four parts of `shared`.
-    pub(crate) shared: [u16; 4],
+    pub(crate) own: [u8; 2],
+    /// The number of its field set.
+    pub(crate) field_set: u32,
+    pub(crate) policy: Text,
     pub(crate) coding: ContentCoding,
 }
 
@@ -365,18 +376,19 @@ impl RepresentationRecord {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&self.stored.offset.to_le_bytes());
-        out.extend_from_slice(&self.stored.bytes.to_le_bytes());
+        for length in [self.stored.bytes, self.length] {
+            let [low @ .., 0, 0] = length.to_le_bytes() else {
+                unreachable!("no system has contents of 281 TB");
+            };
+            out.extend_from_slice(&low);
+        }
         out.extend_from_slice(&self.digest.0);
         out.extend_from_slice(&self.own_offset.to_le_bytes());
-        for length in self.own {
-            out.extend_from_slice(&length.to_le_bytes());
-        }
-        out.extend_from_slice(&self.shared_offset.to_le_bytes());
-        for length in self.shared {
-            out.extend_from_slice(&length.to_le_bytes());
-        }
+        out.extend_from_slice(&self.own);
+        out.extend_from_slice(&self.field_set.to_le_bytes());
+        out.extend_from_slice(&self.policy.offset.to_le_bytes());
+        out.extend_from_slice(&self.policy.bytes.to_le_bytes());
         out.extend_from_slice(&[self.coding.number(), self.making.number(), 0, 0]);
-        out.extend_from_slice(&self.length.to_le_bytes());
         assert_eq!(
             out.len() - start,
             REPRESENTATION_BYTES,
@@ -389,27 +401,57 @@ impl RepresentationRecord {
     }
 
     fn decode_fields(fields: &mut Reader<'_>) -> Option<RepresentationRecord> {
-        let stored = fields.span()?;
+        let offset = fields.u64()?;
+        let bytes = fields.u48()?;
+        let length = fields.u48()?;
         let digest = fields.digest()?;
         let own_offset = fields.u32()?;
-        let own = [fields.u16()?, fields.u16()?];
-        let shared_offset = fields.u32()?;
-        let shared = [fields.u16()?, fields.u16()?, fields.u16()?, fields.u16()?];
+        let own = fields.array()?;
+        let field_set = fields.u32()?;
+        let policy = fields.text()?;
         let [coding, making, _, _] = fields.array()?;
-        let coding = ContentCoding::from_number(coding)?;
-        let making = Making::from_number(making)?;
-        let length = fields.u64()?;
         Some(RepresentationRecord {
-            stored,
-            making,
+            stored: Span { offset, bytes },
+            making: Making::from_number(making)?,
             length,
             digest,
             own_offset,
             own,
-            shared_offset,
-            shared,
-            coding,
+            field_set,
+            policy,
+            coding: ContentCoding::from_number(coding)?,
         })
+    }
+}
+
+/// Field lines that many representations share, in four groups: those that describe the content,
+/// those about the resource that only a whole answer needs, those for caches, those for the
+/// browser's security.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FieldSet {
+    pub(crate) offset: u32,
+    /// Lengths of the four groups.
+    pub(crate) lengths: [u16; 4],
+}
+
+impl FieldSet {
+    #[cfg(feature = "compiler")]
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.offset.to_le_bytes());
+        for length in self.lengths {
+            out.extend_from_slice(&length.to_le_bytes());
+        }
+    }
+
+    pub(crate) fn decode(record: &[u8]) -> Result<FieldSet, Corrupt> {
+        let mut fields = Reader(record);
+        let mut decode = || {
+            Some(FieldSet {
+                offset: fields.u32()?,
+                lengths: [fields.u16()?, fields.u16()?, fields.u16()?, fields.u16()?],
+            })
+        };
+        decode().ok_or(Corrupt)
     }
 }
 
@@ -556,6 +598,12 @@ impl Reader<'_> {
 
     fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
+    }
+
+    /// Lengths of contents have six bytes.
+    fn u48(&mut self) -> Option<u64> {
+        let [a, b, c, d, e, f] = self.array()?;
+        Some(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
     }
 
     fn u64(&mut self) -> Option<u64> {

@@ -33,7 +33,7 @@ pub mod compiler;
 
 pub use appended::Appended;
 pub use coding::ContentCoding;
-pub use digest::{Digest, Running};
+pub use digest::{Digest, EntityTag, Running};
 pub use error::{Corrupt, OpenError};
 pub use format::Making;
 pub use made::{Maker, Recipe};

@@ -8,28 +8,28 @@
 //! once. So a maker promises the very bytes that the packer saw. Decoding leaves no choice; for
 //! coding the packer records [`GZIP_MAKER`], and a reader that codes otherwise does not offer it.
 
-use std::borrow::Cow;
-use std::io::{self, BufRead as _, BufReader, Read};
+mod gzip;
 
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+use self::gzip::{Gunzip, Gzip};
 use crate::format::Making;
 
 /// Names the bytes that this program's gzip encoder gives. A test holds them; when it fails, an
 /// update of the encoder has changed them, and this number has to change too.
 pub const GZIP_MAKER: u32 = 1;
-/// The level of gzip contents that are made when asked for: the usual balance of time and length.
-const GZIP_LEVEL: u32 = 6;
-/// How much is decoded ahead for the encoder. It must not differ between packer and server.
-const AHEAD_BYTES: usize = 32 << 10;
-/// The room that the encoder is given each time. Where it runs out, the encoder forgets a match
-/// that it had in mind, and what follows is coded otherwise: so this must not differ either,
-/// whatever the size of the reads.
-const CODED_BYTES: usize = 32 << 10;
+/// How many decoders of each kind the process keeps for the next contents: as many as are at work
+/// at once where contents are short. A decoder of frames holds a window and a dictionary, some
+/// 700 KB, an encoder 400.
+const KEPT_MAX: usize = 4;
 
 /// How to make a content.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe<'a> {
     pub(crate) stored: &'a [u8],
     pub(crate) making: Making,
+    /// The digest of the dictionary, and the dictionary; or nothing.
     pub(crate) dictionary: &'a [u8],
     pub(crate) length: u64,
 }
@@ -54,12 +54,11 @@ impl<'a> Recipe<'a> {
     pub fn maker(&self) -> io::Result<Maker<'a>> {
         let steps = match self.making {
             Making::Stored => Steps::Stored(self.stored),
-            Making::Gunzip => Steps::Gunzip(Box::new(flate2::bufread::GzDecoder::new(self.stored))),
+            Making::Gunzip => Steps::Gunzip(Gunzip::new(self.stored)?),
             Making::Unzstd => Steps::Unzstd(Unzstd::new(self.stored, self.dictionary)?),
-            Making::UnzstdGzip => Steps::UnzstdGzip(Box::new(gzip_of(Unzstd::new(
-                self.stored,
-                self.dictionary,
-            )?))),
+            Making::UnzstdGzip => {
+                Steps::UnzstdGzip(Gzip::new(Unzstd::new(self.stored, self.dictionary)?))
+            }
         };
         Ok(Maker {
             steps,
@@ -107,24 +106,9 @@ impl std::fmt::Debug for Maker<'_> {
 
 enum Steps<'a> {
     Stored(&'a [u8]),
-    Gunzip(Box<flate2::bufread::GzDecoder<&'a [u8]>>),
+    Gunzip(Gunzip<'a>),
     Unzstd(Unzstd<'a>),
-    UnzstdGzip(Box<Gzip<Unzstd<'a>>>),
-}
-
-type Gzip<R> = BufReader<flate2::bufread::GzEncoder<BufReader<R>>>;
-
-/// The gzip coding of what `plain` gives, as a server makes it: without a time or a name in its
-/// header.
-fn gzip_of<R: Read>(plain: R) -> Gzip<R> {
-    let encoder = flate2::GzBuilder::new()
-        .mtime(0)
-        .operating_system(255)
-        .buf_read(
-            BufReader::with_capacity(AHEAD_BYTES, plain),
-            flate2::Compression::new(GZIP_LEVEL),
-        );
-    BufReader::with_capacity(CODED_BYTES, encoder)
+    UnzstdGzip(Gzip<Unzstd<'a>>),
 }
 
 impl Read for Maker<'_> {
@@ -153,13 +137,7 @@ impl Read for Steps<'_> {
             Steps::Stored(rest) => rest.read(out),
             Steps::Gunzip(steps) => steps.read(out),
             Steps::Unzstd(steps) => steps.read(out),
-            Steps::UnzstdGzip(steps) => {
-                // Not `read`, which passes the buffer over where `out` is longer.
-                let mut coded = steps.fill_buf()?;
-                let taken = coded.read(out)?;
-                steps.consume(taken);
-                Ok(taken)
-            }
+            Steps::UnzstdGzip(steps) => steps.read(out),
         }
     }
 }
@@ -176,24 +154,44 @@ mod with_zstd {
     use std::io::{self, Read};
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
+    use zstd::dict::DecoderDictionary;
     use zstd::stream::raw::{Decoder, InBuffer, Operation as _, OutBuffer};
 
-    use super::damaged;
-
-    /// How many decoders the process keeps for the next contents: as many as are at work at once
-    /// where contents are short. Each holds a window and a dictionary, some 700 KB.
-    const KEPT_MAX: usize = 6;
+    use super::{KEPT_MAX, damaged};
+    use crate::digest::Digest;
 
     /// Decoders that are ready for the dictionary of this identity, the last one used last: its
     /// memory is in the processor's caches.
     static KEPT: Mutex<Vec<(Identity, Decoder<'static>)>> = Mutex::new(Vec::new());
 
-    /// Where a dictionary is, how long it is, and the digest that it begins with, so that another
-    /// one in the same place is another one.
-    type Identity = (usize, usize, [u8; 8]);
+    /// Dictionaries that are ready for use, for as long as the process runs: one, unless it
+    /// serves one site after another.
+    static READY: Mutex<Vec<(Identity, &'static DecoderDictionary<'static>)>> =
+        Mutex::new(Vec::new());
 
-    fn kept() -> MutexGuard<'static, Vec<(Identity, Decoder<'static>)>> {
-        KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The digest of a dictionary, which stands before it in the site.
+    type Identity = [u8; Digest::BYTES];
+
+    fn lock<T>(kept: &'static Mutex<T>) -> MutexGuard<'static, T> {
+        kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decoder(identity: Identity, dictionary: &[u8]) -> io::Result<Decoder<'static>> {
+        if dictionary.is_empty() {
+            return Decoder::new();
+        }
+        let mut all = lock(&READY);
+        let known = all.iter().find(|(known, _)| *known == identity);
+        let ready: &'static DecoderDictionary<'static> = match known {
+            Some((_, ready)) => ready,
+            None => {
+                let ready = Box::leak(Box::new(DecoderDictionary::copy(dictionary)));
+                all.push((identity, ready));
+                ready
+            }
+        };
+        drop(all);
+        Decoder::with_prepared_dictionary(ready)
     }
 
     /// Decodes a frame.
@@ -207,16 +205,16 @@ mod with_zstd {
 
     impl<'a> Unzstd<'a> {
         pub(super) fn new(frame: &'a [u8], dictionary: &[u8]) -> io::Result<Unzstd<'a>> {
-            let begins_with = dictionary.first_chunk().copied().unwrap_or_default();
-            let address = dictionary.as_ptr() as usize;
-            let identity = (address, dictionary.len(), begins_with);
-            let mut all = kept();
+            let (identity, dictionary) = dictionary
+                .split_first_chunk()
+                .map_or(([0; Digest::BYTES], dictionary), |(id, rest)| (*id, rest));
+            let mut all = lock(&KEPT);
             let at = all.iter().rposition(|(known, _)| *known == identity);
             let found = at.map(|at| all.remove(at).1);
             drop(all);
             let decoder = match found {
                 Some(decoder) => decoder,
-                None => Decoder::with_dictionary(dictionary)?,
+                None => decoder(identity, dictionary)?,
             };
             Ok(Unzstd {
                 rest: frame,
@@ -257,7 +255,7 @@ mod with_zstd {
             if decoder.reinit().is_err() {
                 return;
             }
-            let mut all = kept();
+            let mut all = lock(&KEPT);
             // A site that is not served any more gives way.
             let oldest = (all.len() >= KEPT_MAX).then(|| all.remove(0));
             all.push((self.identity, decoder));
@@ -288,7 +286,8 @@ impl Read for Unzstd<'_> {
     }
 }
 
-#[cfg(all(test, feature = "compiler", feature = "zstd"))]
+#[cfg(test)]
+#[cfg(all(feature = "compiler", feature = "zstd"))]
 mod tests {
     use std::io::{Read as _, Write as _};
 
@@ -421,7 +420,7 @@ mod tests {
             let check = |stored: &[u8], what: &str| {
                 let mut made = Vec::new();
                 let maker = recipe(making, stored, &content).maker();
-                let read = maker.unwrap().read_to_end(&mut made);
+                let read = maker.and_then(|mut maker| maker.read_to_end(&mut made));
                 assert!(made.len() <= content.len(), "{making:?} {what}");
                 // Some bits of a header mean nothing.
                 assert!(read.is_err() || made == content, "{making:?} {what}");

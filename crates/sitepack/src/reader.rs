@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::io;
 
 use crate::coding::ContentCoding;
-use crate::digest::Digest;
+use crate::digest::{Digest, EntityTag};
 use crate::error::{Corrupt, OpenError};
 use crate::format::{
-    Header, Making, NONE, REPRESENTATION_BYTES, RESOURCE_BYTES, RULE_BYTES, RecordKind,
-    RepresentationRecord, ResourceRecord, RuleRecord, SLOT_BYTES, Slot, Span, Text, hash,
-    slot_and_tag,
+    FIELD_SET_BYTES, FieldSet, Header, Making, NONE, REPRESENTATION_BYTES, RESOURCE_BYTES,
+    RULE_BYTES, RecordKind, RepresentationRecord, ResourceRecord, RuleRecord, SLOT_BYTES, Slot,
+    Span, Text, hash, slot_and_tag,
 };
 use crate::made::{GZIP_MAKER, Recipe};
 use crate::path::SitePath;
@@ -75,6 +75,7 @@ pub struct Resource<'a> {
 struct Parts<'a> {
     all: &'a [u8],
     strings: &'a [u8],
+    field_sets: &'a [u8],
     dictionary: &'a [u8],
     /// Whether contents can be coded when they are asked for.
     codes: bool,
@@ -125,9 +126,9 @@ pub struct Representation<'a> {
 /// answers need them. A 200 sends them all; a 304 only `etag` and `cache`.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldParts<'a> {
-    /// `Content-Length`.
+    /// `Content-Length`; empty for a content that is made.
     pub length: &'a [u8],
-    /// `ETag`.
+    /// `ETag`; empty for a content that is made.
     pub etag: &'a [u8],
     /// `Content-Type`, and `Content-Encoding` where it is coded.
     pub content: &'a [u8],
@@ -137,6 +138,8 @@ pub struct FieldParts<'a> {
     pub cache: &'a [u8],
     /// What tells the browser how careful to be.
     pub security: &'a [u8],
+    /// The end of the last of these lines, if pages differ in it.
+    pub policy: &'a [u8],
 }
 
 impl<'a> Representation<'a> {
@@ -164,23 +167,18 @@ impl<'a> Representation<'a> {
         }
     }
 
+    /// The strong entity-tag, in its quotes.
+    #[must_use]
+    pub fn entity_tag(&self) -> EntityTag {
+        self.digest.entity_tag()
+    }
+
     /// The whole content.
     ///
     /// # Errors
     /// When it is made of bytes that are damaged.
     pub fn content(&self) -> io::Result<Cow<'a, [u8]>> {
         self.recipe().content()
-    }
-}
-
-impl<'a> FieldParts<'a> {
-    /// The entity-tag, in its quotes.
-    #[must_use]
-    pub fn entity_tag(&self) -> &'a [u8] {
-        self.etag
-            .strip_prefix(b"ETag: ")
-            .unwrap_or_default()
-            .trim_ascii_end()
     }
 }
 
@@ -331,6 +329,11 @@ impl<'a> Site<'a> {
                 let site = Parts {
                     all: self.bytes,
                     strings,
+                    field_sets: self
+                        .header
+                        .field_sets_span()
+                        .of(self.bytes)
+                        .ok_or(Corrupt)?,
                     dictionary: self.header.dictionary.of(self.bytes).ok_or(Corrupt)?,
                     codes: self.header.gzip_maker == GZIP_MAKER,
                 };
@@ -411,10 +414,10 @@ impl<'a> Resource<'a> {
     pub(crate) fn field_parts(
         &self,
     ) -> impl Iterator<Item = Result<FieldParts<'a>, Corrupt>> + use<'a> {
-        let strings = self.site.strings;
+        let site = self.site;
         self.records
             .chunks_exact(REPRESENTATION_BYTES)
-            .map(move |record| field_parts(strings, &RepresentationRecord::decode(record)?))
+            .map(move |record| field_parts(site, &RepresentationRecord::decode(record)?))
     }
 }
 
@@ -434,16 +437,18 @@ fn representation<'a>(
         dictionary: site.dictionary,
         offset: record.stored.offset,
         digest: record.digest,
-        fields: field_parts(site.strings, &record)?,
+        fields: field_parts(site, &record)?,
     })
 }
 
 fn field_parts<'a>(
-    strings: &'a [u8],
+    site: Parts<'a>,
     record: &RepresentationRecord,
 ) -> Result<FieldParts<'a>, Corrupt> {
-    let [length, etag] = parts(strings, record.own_offset, record.own)?;
-    let [content, about, cache, security] = parts(strings, record.shared_offset, record.shared)?;
+    let set = nth(site.field_sets, record.field_set, FIELD_SET_BYTES)?;
+    let set = FieldSet::decode(set)?;
+    let [length, etag] = parts(site.strings, record.own_offset, record.own.map(u16::from))?;
+    let [content, about, cache, security] = parts(site.strings, set.offset, set.lengths)?;
     Ok(FieldParts {
         length,
         etag,
@@ -451,6 +456,7 @@ fn field_parts<'a>(
         about,
         cache,
         security,
+        policy: text(site.strings, record.policy)?.as_bytes(),
     })
 }
 

@@ -136,7 +136,7 @@ impl Site<'_> {
                 for fields in resource.field_parts() {
                     let fields = fields.ok()?;
                     said.extend([fields.length, fields.etag, fields.content]);
-                    said.extend([fields.about, fields.cache, fields.security]);
+                    said.extend([fields.about, fields.cache, fields.security, fields.policy]);
                 }
             }
         }

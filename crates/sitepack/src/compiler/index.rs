@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::encode::{Encoded, Resource};
+use super::encode::Resource;
 use super::error::Error;
 use super::headers::{FieldChange, HeaderRules};
 use super::page::Moved;
 use super::redirects::Redirect;
-use crate::coding::ContentCoding;
-use crate::date::imf_fixdate;
 use crate::path::SitePath;
 use crate::rules::{self, Pattern};
 
@@ -297,92 +295,4 @@ fn not_found(targets: &BTreeMap<SitePath<'static>, Target>) -> Option<usize> {
         .filter(|(_, (path, target))| path.as_str().ends_with(NOT_FOUND_NAME) && is_page(target))
         .min_by_key(|(_, (path, _))| path.as_str().matches('/').count())
         .map(|(place, _)| place)
-}
-
-/// The field lines of a representation that are its own: `Content-Length`, `ETag`.
-pub(crate) fn own_fields(encoded: &Encoded) -> [String; 2] {
-    [
-        format!("Content-Length: {}\r\n", encoded.length),
-        format!("ETag: {}\r\n", encoded.digest.entity_tag()),
-    ]
-}
-
-/// The field lines that it shares with others, in four groups: the content's, those about the
-/// resource, those for caches, those for the browser's security and whatever else the author
-/// wants.
-pub(crate) fn shared_fields(
-    resource: &Resource,
-    changes: &[FieldChange],
-    coding: ContentCoding,
-    modified: Option<u64>,
-) -> [String; 4] {
-    let mut content = format!("Content-Type: {}\r\n", resource.media_type);
-    if coding != ContentCoding::Identity {
-        content.push_str(&format!("Content-Encoding: {coding}\r\n"));
-    }
-    let mut about = "Accept-Ranges: bytes\r\n".to_owned();
-    if let Some(seconds) = modified {
-        about.push_str(&format!("Last-Modified: {}\r\n", imf_fixdate(seconds)));
-    }
-    let mut cache = String::new();
-    if resource.representations.len() > 1 {
-        cache.push_str("Vary: Accept-Encoding\r\n");
-    }
-    let freshness = if resource.immutable {
-        "public, max-age=31536000, immutable"
-    } else {
-        "no-cache"
-    };
-    push(&mut cache, changes, "Cache-Control", Some(freshness));
-    let mut security = String::new();
-    let policy = resource.policy.as_ref();
-    let (name, policy) = policy.map_or(("Content-Security-Policy", None), |(name, policy)| {
-        (*name, Some(&**policy))
-    });
-    push(&mut security, changes, name, policy);
-    push(
-        &mut security,
-        changes,
-        "Referrer-Policy",
-        Some("no-referrer"),
-    );
-    push(
-        &mut security,
-        changes,
-        "X-Content-Type-Options",
-        Some("nosniff"),
-    );
-    let own = [
-        "content-type",
-        "cache-control",
-        &name.to_ascii_lowercase(),
-        "referrer-policy",
-        "x-content-type-options",
-    ];
-    for (place, change) in changes.iter().enumerate() {
-        let is = |other: &FieldChange| other.name().eq_ignore_ascii_case(change.name());
-        let is_last = changes.iter().rposition(is) == Some(place);
-        if let FieldChange::Set { name, value } = change
-            && is_last
-            && !own.contains(&&*name.to_ascii_lowercase())
-        {
-            security.push_str(&format!("{name}: {value}\r\n"));
-        }
-    }
-    [content, about, cache, security]
-}
-
-/// Adds a field with the value that the author wants, or else with the server's.
-fn push(group: &mut String, changes: &[FieldChange], name: &str, usual: Option<&str>) {
-    let last = changes
-        .iter()
-        .rfind(|change| change.name().eq_ignore_ascii_case(name));
-    let value = match last {
-        Some(FieldChange::Set { value, .. }) => Some(&**value),
-        Some(FieldChange::Remove { .. }) => None,
-        None => usual,
-    };
-    if let Some(value) = value {
-        group.push_str(&format!("{name}: {value}\r\n"));
-    }
 }

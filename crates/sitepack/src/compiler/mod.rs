@@ -16,9 +16,12 @@ mod codec;
 #[cfg(feature = "config")]
 mod config;
 mod encode;
+#[cfg(feature = "config")]
+mod environment;
 mod error;
 #[cfg(feature = "fetch")]
 mod fetch;
+mod fields;
 mod files;
 mod finding;
 mod freshness;
@@ -45,6 +48,8 @@ mod write;
 use std::io::{Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "config")]
+pub use self::environment::{Lookup, denied};
 pub use self::error::Error;
 pub use self::finding::{Finding, FindingKind};
 use self::gathered::Gathered;
@@ -419,16 +424,18 @@ impl Compiler {
             effort: codec::Effort::for_site(bytes),
             cache,
             #[cfg(feature = "zstd")]
-            frames: (self.store == Store::Small).then(|| codec::Frames::new(dictionary)),
+            frames: (self.store == Store::Small)
+                .then(|| codec::Frames::new(dictionary.get(Digest::BYTES..).unwrap_or_default())),
             dictionary,
         }
     }
 
-    /// What frames are made with: nothing, unless the site is stored small.
+    /// What frames are made with, behind its digest: nothing, unless the site is stored small.
     #[cfg(feature = "zstd")]
     fn dictionary(&self, pages: &[Page]) -> Result<Vec<u8>, Error> {
         if self.store == Store::Small {
-            encode::dictionary(pages)
+            let dictionary = encode::dictionary(pages)?;
+            Ok([&Digest::of(&dictionary).0, &*dictionary].concat())
         } else {
             Ok(Vec::new())
         }

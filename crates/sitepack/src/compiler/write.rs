@@ -1,15 +1,16 @@
 //! Write: contents as they come, then the index, then the header; and all of it read back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
 use super::encode::Encoded;
 use super::error::Error;
-use super::index::{Index, Target, own_fields, shared_fields};
+use super::fields::{Fields, fields, own_fields};
+use super::index::{Index, Target};
 use crate::digest::{Digest, Running};
 use crate::format::{
-    HEADER_BYTES, Header, LARGE_CONTENT_BYTES, NONE, PAGE_BYTES, RecordKind, RepresentationRecord,
-    ResourceRecord, RuleRecord, Slot, Span, Text, hash, slot_and_tag,
+    FieldSet, HEADER_BYTES, Header, LARGE_CONTENT_BYTES, NONE, PAGE_BYTES, RecordKind,
+    RepresentationRecord, ResourceRecord, RuleRecord, Slot, Span, Text, hash, slot_and_tag,
 };
 use crate::made::GZIP_MAKER;
 use crate::reader::Site;
@@ -93,6 +94,7 @@ impl<'w, W: Read + Write + Seek> Contents<'w, W> {
             longest_probe: sections.longest_probe,
             not_found: index.not_found.map_or(Ok(NONE), u32_of)?,
             rules: u32_of(index.rules.len())?,
+            field_sets: u32_of(sections.field_sets.len())?,
             strings_bytes: sections.strings.bytes.len() as u64,
             index_offset: self.at,
             dictionary: self.dictionary,
@@ -147,6 +149,8 @@ struct Sections {
     resources: Vec<ResourceRecord>,
     representations: Vec<RepresentationRecord>,
     rules: Vec<RuleRecord>,
+    field_sets: Vec<FieldSet>,
+    known_sets: BTreeMap<FieldSet, u32>,
     strings: Strings,
 }
 
@@ -183,8 +187,8 @@ impl Sections {
                 let first_representation = u32_of(self.representations.len())?;
                 for encoded in &resource.representations {
                     let own = own_fields(encoded);
-                    let shared = shared_fields(resource, changes, encoded.coding, modified);
-                    let record = self.representation(encoded, &own, &shared)?;
+                    let fields = fields(resource, changes, encoded.coding, modified);
+                    let record = self.representation(encoded, &own, &fields)?;
                     self.representations.push(record);
                 }
                 RecordKind::Resource {
@@ -208,7 +212,7 @@ impl Sections {
         &mut self,
         encoded: &Encoded,
         own: &[String; 2],
-        shared: &[String; 4],
+        fields: &Fields,
     ) -> Result<RepresentationRecord, Error> {
         Ok(RepresentationRecord {
             stored: encoded.stored,
@@ -217,10 +221,24 @@ impl Sections {
             digest: encoded.digest,
             own_offset: self.strings.add(&own.concat())?.offset,
             own: lengths(own)?,
-            shared_offset: self.strings.add(&shared.concat())?.offset,
-            shared: lengths(shared)?,
+            field_set: self.field_set(&fields.shared)?,
+            policy: self.strings.add(&fields.policy)?,
             coding: encoded.coding,
         })
+    }
+
+    fn field_set(&mut self, shared: &[String; 4]) -> Result<u32, Error> {
+        let set = FieldSet {
+            offset: self.strings.add(&shared.concat())?.offset,
+            lengths: lengths(shared)?,
+        };
+        if let Some(number) = self.known_sets.get(&set) {
+            return Ok(*number);
+        }
+        let number = u32_of(self.field_sets.len())?;
+        self.field_sets.push(set);
+        self.known_sets.insert(set, number);
+        Ok(number)
     }
 
     /// The bytes of the sections, each record with its check.
@@ -251,6 +269,9 @@ impl Sections {
         }
         for rule in &self.rules {
             rule.encode(&mut bytes);
+        }
+        for set in &self.field_sets {
+            set.encode(&mut bytes);
         }
         bytes.extend_from_slice(&self.strings.bytes);
         bytes
@@ -417,10 +438,14 @@ fn holds(site: &Site<'_>, index: &Index) -> Result<(), String> {
     Ok(())
 }
 
-fn lengths<const COUNT: usize>(parts: &[String; COUNT]) -> Result<[u16; COUNT], Error> {
-    let mut lengths = [0; COUNT];
+fn lengths<N, const COUNT: usize>(parts: &[String; COUNT]) -> Result<[N; COUNT], Error>
+where
+    N: Copy + Default + TryFrom<usize>,
+    N::Error: std::fmt::Display,
+{
+    let mut lengths = [N::default(); COUNT];
     for (length, part) in lengths.iter_mut().zip(parts) {
-        *length = u16::try_from(part.len()).map_err(|e| Error::new("write", part, e))?;
+        *length = N::try_from(part.len()).map_err(|e| Error::new("write", part, e))?;
     }
     Ok(lengths)
 }
