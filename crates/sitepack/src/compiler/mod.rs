@@ -206,6 +206,10 @@ pub struct Compiled {
     pub findings: Vec<Finding>,
 }
 
+/// Where a packed site is written and read back.
+trait Place: Read + Write + Seek {}
+impl<W: Read + Write + Seek> Place for W {}
+
 impl Default for Compiler {
     fn default() -> Self {
         Self::new()
@@ -327,6 +331,16 @@ impl Compiler {
         out: &mut W,
         progress: &dyn Fn(Progress),
     ) -> Result<Compiled, Error> {
+        let mut out: &mut dyn Place = out;
+        self.compile_into(&mut out, progress)
+    }
+
+    /// Not made for each kind of file anew: that would be seen in the executable's size.
+    fn compile_into(
+        &self,
+        out: &mut &mut dyn Place,
+        progress: &dyn Fn(Progress),
+    ) -> Result<Compiled, Error> {
         let failed = |e| Error::new("write", "the packed site", e);
         let mut gathered = self.gather()?;
         let mut contents = write::Contents::begin(out).map_err(failed)?;
@@ -364,7 +378,7 @@ impl Compiler {
     pub fn check(&self, progress: &dyn Fn(Progress)) -> Result<Compiled, Error> {
         let mut gathered = self.gather()?;
         let settings = self.settings(&gathered, &[], None, true);
-        let contents: Option<&mut write::Contents<'_, Cursor<Vec<u8>>>> = None;
+        let contents: Option<&mut write::Contents<'_, &mut dyn Place>> = None;
         let placed = encode::encode(&gathered.pages, &settings, contents, progress)?;
         let policies = settings.survey.policies(&gathered.pages, &placed);
         drop(settings);
