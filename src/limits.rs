@@ -191,6 +191,18 @@ pub const UNZSTD_GZIP_BYTES: u64 = UNZSTD_BYTES + (384 << 10);
 /// When to ask again after a 503: contents are made in milliseconds, and sent in seconds.
 pub const RETRY_SECONDS: u64 = 1;
 
+/// `serve DIR --watch`: how often it looks for changes; less often where looking takes longer than
+/// a twentieth of that. A designer who has saved looks up about as fast.
+pub const WATCH_MILLISECONDS: u64 = 500;
+
+/// `serve DIR --watch`: how long nothing may change before a change counts. Editors write a file in
+/// several steps, generators many files.
+pub const WATCH_SETTLE_MILLISECONDS: u64 = 150;
+
+/// `serve DIR --watch`: how long it waits for that, so that a file that never rests, as a log,
+/// does not keep all others from being served.
+pub const WATCH_SETTLE_MILLISECONDS_MAX: u64 = 2_000;
+
 /// How long accepting pauses when the system has no descriptor left.
 pub const ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
 

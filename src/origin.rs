@@ -2,6 +2,7 @@
 //! and a time go in, a response that borrows from the packed site comes out.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sitepack::rules::{self, Pattern};
@@ -22,11 +23,33 @@ use crate::request::{Fields, Request};
 use crate::response::{ACCEPT_RANGES, Response};
 
 /// An origin server for one packed site.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Origin<'s> {
     site: Site<'s>,
+    manner: Manner,
+}
+
+/// How an origin answers, whatever its site is. A copy shares whether more requests are wanted.
+#[derive(Clone, Debug)]
+pub struct Manner {
     limits: RequestLimits,
-    ready: AtomicBool,
+    ready: Arc<AtomicBool>,
+}
+
+impl Manner {
+    /// Ready, with these bounds on a request.
+    #[must_use]
+    pub fn new(limits: RequestLimits) -> Manner {
+        Manner {
+            limits,
+            ready: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    /// Says whether more requests are wanted: what `/-/ready` tells.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
 }
 
 impl<'s> Origin<'s> {
@@ -35,26 +58,36 @@ impl<'s> Origin<'s> {
     pub fn new(site: Site<'s>) -> Origin<'s> {
         Origin {
             site,
-            limits: RequestLimits::default(),
-            ready: AtomicBool::new(true),
+            manner: Manner::new(RequestLimits::default()),
         }
     }
 
     /// The same with other bounds on a request.
     #[must_use]
     pub fn with_limits(self, limits: RequestLimits) -> Origin<'s> {
-        Origin { limits, ..self }
+        let manner = Manner {
+            limits,
+            ..self.manner
+        };
+        Origin { manner, ..self }
     }
 
-    /// Says whether more requests are wanted: what `/-/ready` tells.
-    pub fn set_ready(&self, ready: bool) {
-        self.ready.store(ready, Ordering::Relaxed);
+    /// The same in the manner of another.
+    #[must_use]
+    pub fn with_manner(self, manner: Manner) -> Origin<'s> {
+        Origin { manner, ..self }
+    }
+
+    /// How it answers.
+    #[must_use]
+    pub fn manner(&self) -> &Manner {
+        &self.manner
     }
 
     /// The bounds on a request.
     #[must_use]
     pub fn limits(&self) -> &RequestLimits {
-        &self.limits
+        &self.manner.limits
     }
 
     /// The site.
@@ -77,7 +110,7 @@ impl<'s> Origin<'s> {
     }
 
     fn answer(&self, request: &Request<'_>, now: u64) -> Result<Response<'s>, Reason> {
-        within_limits(request, &self.limits)?;
+        within_limits(request, &self.manner.limits)?;
         if request.version.major != 1 {
             return Err(Reason::VersionUnsupported);
         }
@@ -116,7 +149,7 @@ impl<'s> Origin<'s> {
     }
 
     fn find(&self, path: &SitePath<'_>) -> Result<Found<'s>, Reason> {
-        if let Some(page) = pages::find(path, self.ready.load(Ordering::Relaxed)) {
+        if let Some(page) = pages::find(path, self.manner.ready.load(Ordering::Relaxed)) {
             return Ok(Found::Page(page));
         }
         let there = self.site.find(path)?;

@@ -22,7 +22,7 @@ const PACK: &[&str] = &["pack"];
 const SITE: &[&str] = &["serve", "pack", "check"];
 
 /// Every flag.
-pub(super) const FLAGS: [Flag; if cfg!(feature = "pack") { 27 } else { 15 }] = [
+pub(super) const FLAGS: [Flag; if cfg!(feature = "pack") { 28 } else { 15 }] = [
     Flag {
         long: "listen",
         short: None,
@@ -135,6 +135,15 @@ pub(super) const FLAGS: [Flag; if cfg!(feature = "pack") { 27 } else { 15 }] = [
         variable: "CHAPBOOK_WRITE_TIMEOUT",
         commands: SERVE,
         help: "for a client to take 4 KiB of an answer [default: 10]",
+    },
+    #[cfg(feature = "pack")]
+    Flag {
+        long: "watch",
+        short: None,
+        value: None,
+        variable: "CHAPBOOK_WATCH",
+        commands: SERVE,
+        help: "pack SOURCE again when it changes, and have open pages reload themselves",
     },
     #[cfg(feature = "pack")]
     Flag {

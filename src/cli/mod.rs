@@ -81,6 +81,9 @@ pub struct ServeOptions {
     /// What is served in place of the site in this executable.
     #[cfg(feature = "pack")]
     pub source: Option<SiteOptions>,
+    /// Whether that is a directory that is packed again when it changes.
+    #[cfg(feature = "pack")]
+    pub watch: bool,
 }
 
 /// Options of `check`.
@@ -172,10 +175,14 @@ impl Failure {
     /// Prints the line.
     #[must_use]
     pub fn report(&self) -> ExitCode {
-        // Line breaks in what a caller typed or a system said would make it two lines.
-        let message: String = self
-            .message
-            .chars()
+        say(format_args!("{}", self.line()));
+        ExitCode::from(self.code)
+    }
+
+    /// The line. Line breaks in what a caller typed or a system said would make it two.
+    pub(crate) fn line(&self) -> String {
+        let characters = self.message.chars();
+        characters
             .map(|character| {
                 if character.is_control() {
                     ' '
@@ -183,9 +190,7 @@ impl Failure {
                     character
                 }
             })
-            .collect();
-        say(format_args!("{message}"));
-        ExitCode::from(self.code)
+            .collect()
     }
 }
 
@@ -336,6 +341,17 @@ mod tests {
             ("cat a b", &[], "cat takes one argument, PATH, not 2"),
             ("verify x", &[], "unexpected argument `x`"),
             ("serve x y", &[], "serve takes one directory or none"),
+            (
+                "--watch",
+                &[],
+                "--watch needs a SOURCE, the directory to watch",
+            ),
+            ("", &[("CHAPBOOK_WATCH", "true")], "--watch needs a SOURCE"),
+            (
+                "pack x -o y --watch",
+                &[],
+                "--watch does not go with `pack`",
+            ),
             ("check", &[], "check takes one argument, SOURCE, not 0"),
             (
                 "check x --deny rain",

@@ -20,6 +20,13 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
     pub(super) fn serve(&self) -> Result<ServeOptions, Failure> {
         #[cfg(not(feature = "pack"))]
         self.no_argument()?;
+        #[cfg(feature = "pack")]
+        let (source, watch) = (self.optional_source()?, self.switch("watch")?);
+        #[cfg(feature = "pack")]
+        if watch && source.is_none() {
+            let message = "--watch needs a SOURCE, the directory to watch";
+            return Err(Failure::unusable(message));
+        }
         let (requests, server) = self.limits()?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(ServeOptions {
@@ -30,7 +37,9 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             requests,
             server,
             #[cfg(feature = "pack")]
-            source: self.optional_source()?,
+            source,
+            #[cfg(feature = "pack")]
+            watch,
         })
     }
 

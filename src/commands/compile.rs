@@ -2,11 +2,12 @@
 //! person sees how far it is.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::io::{self, Cursor, IsTerminal as _, Read, Seek, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use sitepack::Site;
+use sitepack::OwnedSite;
 use sitepack::compiler::{Compiled, Compiler, Finding, FindingKind, Mount, Progress};
 
 use crate::cli::{Cache, Failure, SiteOptions};
@@ -58,31 +59,79 @@ pub(super) fn compile_to<W: Read + Write + Seek>(
     out: &mut W,
 ) -> Result<Compiled, Failure> {
     let compiled = with_bar(|bar| compiler.compile_to(out, bar))?;
-    if let [first, others @ ..] = &*compiled.left_out {
-        let first = first.display();
-        match others.len() {
-            0 => say(format_args!(
-                "left out, since its name begins with a dot: {first}"
-            )),
-            count => say(format_args!(
-                "left out, since their names begin with a dot: {first} and {count} others"
-            )),
-        }
-    }
+    Told::default().tell(options, &compiled);
+    unless_denied(options, compiled)
+}
+
+/// Compiles into memory, for which it expects to need so many bytes: blocks that grow and give way
+/// to each other, rebuild after rebuild, would leave holes. `told` knows what was said before. If it
+/// `reloads`, pages have the script that reloads them.
+pub(super) fn in_memory(
+    options: &SiteOptions,
+    reloads: bool,
+    expected_bytes: usize,
+    told: &mut Told,
+) -> Result<(Compiled, OwnedSite), Failure> {
+    let mut out = Cursor::new(Vec::with_capacity(expected_bytes));
+    let compiler = compiler(options).reloads(reloads);
+    let compiled = with_bar(|bar| compiler.compile_to(&mut out, bar))?;
+    told.tell(options, &compiled);
+    let compiled = unless_denied(options, compiled)?;
+    let mut bytes = out.into_inner();
+    bytes.shrink_to_fit();
+    let unusable = |e| Failure::failed(format!("failed to open the site: {e}"));
+    Ok((compiled, OwnedSite::open(bytes).map_err(unusable)?))
+}
+
+fn unless_denied(options: &SiteOptions, compiled: Compiled) -> Result<Compiled, Failure> {
     let denied = options.deny.as_deref().unwrap_or_default();
-    let told = |finding: &&Finding| !finding.kind.is_note() || denied.contains(&finding.kind);
-    let told: Vec<&Finding> = compiled.findings.iter().filter(told).collect();
-    for finding in told.iter().take(SHOWN_MAX) {
-        say(format_args!("{finding}"));
-    }
-    let more = told.len().saturating_sub(SHOWN_MAX);
-    if more > 0 {
-        say(format_args!("and {more} more findings; see chapbook check"));
-    }
     match count(&compiled.findings, denied) {
         0 => Ok(compiled),
         1 => Err(Failure::failed("1 finding is denied")),
         count => Err(Failure::failed(format!("{count} findings are denied"))),
+    }
+}
+
+/// What was said the last time: what is still so is not said again.
+#[derive(Default)]
+pub(super) struct Told(BTreeSet<String>);
+
+impl Told {
+    fn tell(&mut self, options: &SiteOptions, compiled: &Compiled) {
+        let hidden = match &*compiled.left_out {
+            [] => None,
+            [one] => {
+                let name = one.display();
+                Some(format!(
+                    "left out, since its name begins with a dot: {name}"
+                ))
+            }
+            [first, others @ ..] => {
+                let (first, count) = (first.display(), others.len());
+                let more = format!("{first} and {count} others");
+                Some(format!(
+                    "left out, since their names begin with a dot: {more}"
+                ))
+            }
+        };
+        let denied = options.deny.as_deref().unwrap_or_default();
+        let is_told =
+            |finding: &&Finding| !finding.kind.is_note() || denied.contains(&finding.kind);
+        let findings = compiled.findings.iter().filter(is_told);
+        let findings: Vec<String> = findings.map(Finding::to_string).collect();
+        let is_new = |line: &&String| !self.0.contains(*line);
+        for line in hidden.iter().filter(is_new) {
+            say(format_args!("{line}"));
+        }
+        for line in findings.iter().filter(is_new).take(SHOWN_MAX) {
+            say(format_args!("{line}"));
+        }
+        let new = findings.iter().filter(is_new).count();
+        let more = new.saturating_sub(SHOWN_MAX);
+        if more > 0 {
+            say(format_args!("and {more} more findings; see chapbook check"));
+        }
+        self.0 = hidden.into_iter().chain(findings).collect();
     }
 }
 
@@ -100,14 +149,6 @@ pub(super) fn with_bar(
     let done = work(&|progress| bar.show(progress));
     bar.clear();
     done.map_err(Failure::unusable)
-}
-
-/// Compiles into memory, for as long as the program runs.
-pub(super) fn in_memory(options: &SiteOptions) -> Result<Site<'static>, Failure> {
-    let mut out = Cursor::new(Vec::new());
-    compile_to(options, &compiler(options), &mut out)?;
-    let bytes: &'static [u8] = Vec::leak(out.into_inner());
-    Site::open(bytes).map_err(|e| Failure::failed(format!("failed to open the site: {e}")))
 }
 
 /// A bar on standard error, if that is a terminal.

@@ -15,6 +15,8 @@ mod part;
 mod serve;
 mod verify;
 mod version;
+#[cfg(feature = "pack")]
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use sitepack::Site;
+
 #[cfg(feature = "pack")]
 use super::compile;
 use super::site;
+#[cfg(feature = "pack")]
+use super::watch::Watch;
 use crate::cli::{Failure, ServeOptions};
 use crate::log::{AccessLog, say};
+#[cfg(feature = "pack")]
+use crate::origin::Manner;
 use crate::origin::Origin;
 use crate::server::{self, Context, Signals};
 #[cfg(all(unix, feature = "native"))]
@@ -18,13 +24,7 @@ use crate::{
 pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let failed = |error| Failure::failed(format!("failed to start: {error}"));
     let signals = Signals::catch().map_err(failed)?;
-    #[cfg(feature = "pack")]
-    let site = match &options.source {
-        Some(source) => compile::in_memory(source)?,
-        None => site()?,
-    };
-    #[cfg(not(feature = "pack"))]
-    let site = site()?;
+    let serving = Serving::of(options)?;
     let listening = format!("failed to listen on `{}`", options.listen);
     let unusable = |error| Failure::unusable(format!("{listening}: {error}"));
     // A thread has one connection at least.
@@ -41,15 +41,13 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         AccessLog::off()
     };
     let started = format!(
-        "serving {} paths of site {} on {} by {}, version {}",
-        site.len(),
-        site.digest().hex().get(..12).unwrap_or_default(),
+        "serving {} on {} by {}, version {}",
+        serving.told,
         address.local_url(),
         options.engine.name(),
         env!("CARGO_PKG_VERSION"),
     );
-    let origin = Origin::new(site).with_limits(options.requests);
-    let mut context = Context::new(origin, access_log);
+    let mut context = (serving.context)(access_log);
     context.options = options.server;
     #[cfg(all(unix, feature = "native"))]
     if options.engine == Engine::Native {
@@ -61,8 +59,55 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let context = Arc::new(context);
     signals.end(context.clone()).map_err(failed)?;
     say(format_args!("{started}"));
+    #[cfg(feature = "pack")]
+    if let Some(watch) = serving.watch {
+        watch.start(context.clone()).map_err(failed)?;
+    }
     server::serve(options.engine, bound, &context).map_err(failed)?;
     context.access_log.flush();
     say(format_args!("{}", context.statistics));
     Ok(())
+}
+
+/// What is served.
+struct Serving {
+    /// In words.
+    told: String,
+    context: Box<dyn FnOnce(AccessLog) -> Context>,
+    #[cfg(feature = "pack")]
+    watch: Option<Watch>,
+}
+
+impl Serving {
+    fn of(options: &ServeOptions) -> Result<Serving, Failure> {
+        let limits = options.requests;
+        #[cfg(feature = "pack")]
+        if let Some(source) = &options.source {
+            let (site, watch) = if options.watch {
+                let (site, watch) = Watch::begin(source)?;
+                (site, Some(watch))
+            } else {
+                let (_, site) = compile::in_memory(source, false, 0, &mut Default::default())?;
+                (site, None)
+            };
+            return Ok(Serving {
+                told: told(&site.site()),
+                context: Box::new(move |log| Context::holding(site, Manner::new(limits), log)),
+                watch,
+            });
+        }
+        let site = site()?;
+        Ok(Serving {
+            told: told(&site),
+            context: Box::new(move |log| Context::new(Origin::new(site).with_limits(limits), log)),
+            #[cfg(feature = "pack")]
+            watch: None,
+        })
+    }
+}
+
+fn told(site: &Site<'_>) -> String {
+    let digest = site.digest().hex();
+    let digest = digest.get(..12).unwrap_or_default();
+    format!("{} paths of site {digest}", site.len())
 }

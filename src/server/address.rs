@@ -307,6 +307,17 @@ pub enum Listener {
     Unix(std::os::unix::net::UnixListener),
 }
 
+impl Listener {
+    /// Another handle of the same one.
+    pub(crate) fn try_clone(&self) -> io::Result<Listener> {
+        Ok(match self {
+            Listener::Tcp(listener) => Listener::Tcp(listener.try_clone()?),
+            #[cfg(unix)]
+            Listener::Unix(listener) => Listener::Unix(listener.try_clone()?),
+        })
+    }
+}
+
 impl Bound {
     /// The address that it got, the port that the system chose included.
     ///

@@ -125,9 +125,9 @@ impl Drop for Permit {
 
 /// A content under way: what makes it, and the piece that is being sent.
 #[derive(Debug)]
-pub(crate) struct Pump {
+pub(crate) struct Pump<'s> {
     /// None when all is made.
-    maker: Option<Maker<'static>>,
+    maker: Option<Maker<'s>>,
     /// What stands before the part that was asked for, and is not made yet.
     skip: u64,
     /// What of that is made.
@@ -141,16 +141,16 @@ pub(crate) struct Pump {
     permit: Permit,
 }
 
-impl Pump {
+impl<'s> Pump<'s> {
     /// Begins to make a content. It takes its buffer from `spare`, if there is one.
     ///
     /// # Errors
     /// `Busy` at the bound; `SiteCorrupt` when it cannot be made.
     pub(crate) fn start(
-        made: &Made<'static>,
+        made: &Made<'s>,
         makers: &Arc<Makers>,
         spare: &mut Vec<u8>,
-    ) -> Result<Pump, Reason> {
+    ) -> Result<Pump<'s>, Reason> {
         let (decoder_bytes, weight) = match made.making() {
             Making::Stored => (0, 1),
             Making::Gunzip => (GUNZIP_BYTES, 1),

@@ -5,6 +5,7 @@ pub mod conversation;
 mod making;
 #[cfg(all(unix, feature = "native"))]
 mod native;
+mod served;
 mod shutdown;
 #[cfg(feature = "tiny_http")]
 mod tiny;
@@ -21,11 +22,13 @@ pub use making::Makers;
 pub use native::site_file::SiteFile;
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::Signals;
+use sitepack::OwnedSite;
 
+use self::served::Served;
 use crate::http::connection::persists;
 use crate::limits::ConnectionLimits;
 use crate::log::{AccessLog, Statistics, say};
-use crate::origin::Origin;
+use crate::origin::{Manner, Origin};
 use crate::request::Request;
 use crate::response::{Connection, Response};
 
@@ -124,7 +127,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Context {
     /// Decides every answer.
-    pub origin: Origin<'static>,
+    served: Served,
     /// Told of every answer.
     pub access_log: AccessLog,
     /// Counts every answer.
@@ -151,8 +154,18 @@ impl Context {
     /// A context with nothing under way.
     #[must_use]
     pub fn new(origin: Origin<'static>, access_log: AccessLog) -> Context {
+        Context::serving(Served::new(origin), access_log)
+    }
+
+    /// The same for a site that is in memory, and whose place another may take.
+    #[must_use]
+    pub fn holding(site: OwnedSite, manner: Manner, access_log: AccessLog) -> Context {
+        Context::serving(Served::holding(site, manner), access_log)
+    }
+
+    fn serving(served: Served, access_log: AccessLog) -> Context {
         Context {
-            origin,
+            served,
             access_log,
             statistics: Statistics::new(Instant::now()),
             shutdown: Shutdown::default(),
@@ -168,8 +181,15 @@ impl Context {
 
     /// Begins the shutdown; from now on the server is not ready.
     pub fn begin_shutdown(&self) {
-        self.origin.set_ready(false);
+        self.served.manner().set_ready(false);
         self.shutdown.begin();
+        self.served.current().ending.begin();
+    }
+
+    /// Puts another site in the place of the one that is served. What is being answered is
+    /// answered from the old one, whose memory, if it is of this kind, goes with the last answer.
+    pub fn replace(&self, site: OwnedSite) {
+        self.served.replace(site, &self.shutdown);
     }
 
     /// How many connections there are, where the engine counts them.

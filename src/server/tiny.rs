@@ -21,6 +21,9 @@
 //! 7. To skip the content of a request it allocates all of it. A request that announces more
 //!    than 16 MiB, or takes too long, is left unanswered, its connection stuck until the end.
 //!
+//! When another site takes the place of the one that is served, only answers change: connections
+//! are tiny_http's, and go on. Each answer holds the site that it is of.
+//!
 //! What it cannot be kept from stands in the README under Limitations.
 
 use std::collections::{HashMap, VecDeque};
@@ -44,6 +47,7 @@ use crate::limits::{
     TINY_SOCKET_SECONDS_MAX, TINY_WORKERS,
 };
 use crate::log::{Line, say};
+use crate::origin::Origin;
 use crate::reason::Reason;
 use crate::request::{Field, Fields, Request, Version};
 use crate::response::{Connection, Content, Made, Response};
@@ -141,10 +145,10 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
 }
 
 fn start(listener: &Listener) -> io::Result<Source> {
-    let listener: tiny_http::Listener = match listener {
-        Listener::Tcp(listener) => listener.try_clone()?.into(),
+    let listener: tiny_http::Listener = match listener.try_clone()? {
+        Listener::Tcp(listener) => listener.into(),
         #[cfg(unix)]
-        Listener::Unix(listener) => listener.try_clone()?.into(),
+        Listener::Unix(listener) => listener.into(),
     };
     let server = tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)?;
     Ok(Source {
@@ -320,7 +324,8 @@ impl Shared {
             None
         });
         while let Some(request) = next {
-            let work = || answer(request, context);
+            let generation = context.served.current();
+            let work = || answer(request, &generation.origin(), context);
             let goes_on = catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
             next = self.next_of(peer, goes_on);
         }
@@ -409,7 +414,7 @@ fn drop_unanswered(request: tiny_http::Request) {
 }
 
 /// Answers a request. Whether its connection goes on.
-fn answer(mut request: tiny_http::Request, context: &Context) -> bool {
+fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Context) -> bool {
     let started = Instant::now();
     let time = (context.clock)();
     let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
@@ -422,7 +427,7 @@ fn answer(mut request: tiny_http::Request, context: &Context) -> bool {
         // of it, it would allocate.
         let taken = request.body_length().unwrap_or(0) as u64;
         let announced = framing(&parsed).unwrap_or(Framing::Length(taken));
-        (context.origin.respond(&parsed, time), announced)
+        (origin.respond(&parsed, time), announced)
     } else {
         (
             Response::refusal(Reason::RequestMalformed),
@@ -482,7 +487,7 @@ fn answer(mut request: tiny_http::Request, context: &Context) -> bool {
 
 /// Begins to make a content. Since 6 above leaves no way to tell a client that one is cut short,
 /// a content of several pieces is made twice: the first time to see that it can be.
-fn begin_to_make(made: &Made<'static>, context: &Context) -> Result<Pump, Reason> {
+fn begin_to_make<'s>(made: &Made<'s>, context: &Context) -> Result<Pump<'s>, Reason> {
     let damaged = |_| Reason::SiteCorrupt;
     let makers = &context.makers;
     let mut spare = makers.spare();
@@ -505,7 +510,7 @@ fn begin_to_make(made: &Made<'static>, context: &Context) -> Result<Pump, Reason
 fn write(
     writer: &mut dyn io::Write,
     response: &Response<'_>,
-    pump: Option<&mut Pump>,
+    pump: Option<&mut Pump<'_>>,
     date: &str,
     connection: Connection,
 ) -> io::Result<u64> {

@@ -23,6 +23,7 @@ mod connections;
 mod empty_root;
 mod exchange;
 mod fields;
+mod generations;
 mod methods;
 #[cfg(all(unix, feature = "native"))]
 mod native;
@@ -49,6 +50,8 @@ mod stores;
 mod targets;
 mod tidy;
 mod transcripts;
+#[cfg(feature = "pack")]
+mod watch;
 mod wire;
 #[cfg(feature = "pack")]
 mod workshop;

@@ -143,6 +143,7 @@ fn imports_only_point_downward() {
         "src/commands/check.rs",
         "src/commands/compile.rs",
         "src/commands/pack.rs",
+        "src/commands/watch.rs",
     ];
     absent(&["src"], &["sitepack::compiler"], &packers);
     let reader = [
@@ -213,6 +214,7 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
             "src/commands/pack.rs",
             "src/commands/part.rs",
             "src/commands/serve.rs",
+            "src/commands/watch.rs",
             "src/embedded.rs",
             "src/server/address.rs",
             "src/server/native/site_file.rs",

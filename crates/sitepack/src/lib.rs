@@ -38,5 +38,5 @@ pub use error::{Corrupt, OpenError};
 pub use format::Making;
 pub use made::{Maker, Recipe};
 pub use path::{PathError, SitePath, percent_encode};
-pub use reader::{Entry, FieldParts, Redirect, Representation, Resource, Rule, Site};
+pub use reader::{Entry, FieldParts, OwnedSite, Redirect, Representation, Resource, Rule, Site};
 pub use verify::Fault;

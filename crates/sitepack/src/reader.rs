@@ -21,6 +21,33 @@ pub struct Site<'a> {
     pub(crate) header: Header,
 }
 
+/// A packed site together with its bytes, which go when it goes.
+#[derive(Debug)]
+pub struct OwnedSite {
+    bytes: Vec<u8>,
+    header: Header,
+}
+
+impl OwnedSite {
+    /// Opens a packed site in memory, as [`Site::open`] does.
+    ///
+    /// # Errors
+    /// When `bytes` are not a whole packed site of this version.
+    pub fn open(bytes: Vec<u8>) -> Result<OwnedSite, OpenError> {
+        let header = Site::open(&bytes)?.header;
+        Ok(OwnedSite { bytes, header })
+    }
+
+    /// The site. Nothing is checked again.
+    #[must_use]
+    pub fn site(&self) -> Site<'_> {
+        Site {
+            bytes: &self.bytes,
+            header: self.header.clone(),
+        }
+    }
+}
+
 /// What a path leads to.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry<'a> {

@@ -13,6 +13,7 @@ use crate::limits::{
     TURN_REQUESTS_MAX, TURN_SENT_BYTES_MAX,
 };
 use crate::log::Line;
+use crate::origin::Origin;
 use crate::reason::Reason;
 use crate::response::{Connection as Field, Content, Response};
 use crate::server::Context;
@@ -70,9 +71,10 @@ pub(super) enum After {
 type Step = ControlFlow<After>;
 
 /// What a connection is given for a turn.
-pub(super) struct Means<'a> {
+pub(super) struct Means<'a, 's> {
     pub(super) scratch: &'a mut Scratch,
     pub(super) context: &'a Context,
+    pub(super) origin: &'a Origin<'s>,
     pub(super) terms: Terms,
     pub(super) budget: Budget,
 }
@@ -112,7 +114,7 @@ impl Budget {
         &mut self,
         stream: &mut Stream,
         head: &[u8],
-        pump: &mut Pump,
+        pump: &mut Pump<'_>,
         sent: &mut u64,
     ) -> std::io::Result<Progress> {
         let (left, allowance) = (&mut self.sent_bytes, &mut self.made_bytes);
@@ -125,10 +127,10 @@ impl Budget {
     }
 }
 
-pub(super) struct Connection {
+pub(super) struct Connection<'s> {
     stream: Stream,
     peer: Option<IpAddr>,
-    conversation: Conversation<'static>,
+    conversation: Conversation<'s>,
     /// Input that the conversation did not take yet.
     input: Vec<u8>,
     /// The conversation needs more than that.
@@ -138,7 +140,7 @@ pub(super) struct Connection {
     /// The client has said that it sends no more.
     ended: bool,
     /// An answer that could not be sent at once.
-    output: Option<Box<Output>>,
+    output: Option<Box<Output<'s>>>,
     /// Bytes that were dropped since the last answer; none unless lingering.
     lingering: Option<u64>,
     /// What of the answer under way was sent when the timer last looked.
@@ -150,19 +152,19 @@ pub(super) struct Connection {
 }
 
 /// An answer under way.
-struct Output {
+struct Output<'s> {
     head: Vec<u8>,
-    answer: Answer<'static>,
+    answer: Answer<'s>,
     /// What makes its content, if that is made.
-    pump: Option<Pump>,
+    pump: Option<Pump<'s>>,
     sent: u64,
     time: u64,
     /// When the request was read, if the log wants to know.
     started: Option<Instant>,
 }
 
-impl Connection {
-    pub(super) fn new(stream: Stream, peer: Option<IpAddr>) -> Connection {
+impl<'s> Connection<'s> {
+    pub(super) fn new(stream: Stream, peer: Option<IpAddr>) -> Connection<'s> {
         Connection {
             stream,
             peer,
@@ -238,7 +240,7 @@ impl Connection {
     }
 
     /// Does all that can be done without waiting, as far as the budget goes.
-    pub(super) fn turn(&mut self, means: &mut Means<'_>) -> After {
+    pub(super) fn turn(&mut self, means: &mut Means<'_, 's>) -> After {
         self.queued = false;
         loop {
             if let ControlFlow::Break(after) = self.step(means) {
@@ -247,7 +249,7 @@ impl Connection {
         }
     }
 
-    fn step(&mut self, means: &mut Means<'_>) -> Step {
+    fn step(&mut self, means: &mut Means<'_, 's>) -> Step {
         if means.budget.is_spent() {
             ControlFlow::Break(After::Yields)
         } else if self.output.is_some() {
@@ -264,7 +266,7 @@ impl Connection {
     }
 
     /// Reads into the scratch input: how much, none if there is nothing now.
-    fn read(&mut self, means: &mut Means<'_>) -> ControlFlow<After, Option<usize>> {
+    fn read(&mut self, means: &mut Means<'_, 's>) -> ControlFlow<After, Option<usize>> {
         let input = &mut means.scratch.input;
         match self.stream.read(input) {
             Ok(read @ 1..) => {
@@ -284,7 +286,7 @@ impl Connection {
     }
 
     /// Reads, and takes what came.
-    fn hear(&mut self, means: &mut Means<'_>) -> Step {
+    fn hear(&mut self, means: &mut Means<'_, 's>) -> Step {
         let Some(read) = self.read(means)? else {
             return ControlFlow::Continue(());
         };
@@ -304,7 +306,7 @@ impl Connection {
     }
 
     /// Takes what was kept of earlier input, and keeps what is left of that.
-    fn take_up_input(&mut self, means: &mut Means<'_>) -> Step {
+    fn take_up_input(&mut self, means: &mut Means<'_, 's>) -> Step {
         let mut input = std::mem::take(&mut self.input);
         let (taken, step) = self.converse(&input, means);
         // An idle connection keeps no buffer.
@@ -316,7 +318,7 @@ impl Connection {
     }
 
     /// Lets the conversation take what it can of `input`, and sends its answers: how much it took.
-    fn converse(&mut self, input: &[u8], means: &mut Means<'_>) -> (usize, Step) {
+    fn converse(&mut self, input: &[u8], means: &mut Means<'_, 's>) -> (usize, Step) {
         let context = means.context;
         let mut taken = 0;
         loop {
@@ -325,7 +327,7 @@ impl Connection {
             super::tests::panic_if_asked("turn", rest);
             let is_timed = context.access_log.is_on() && !rest.is_empty();
             let started = is_timed.then(Instant::now);
-            let (used, turn) = self.conversation.next(rest, &context.origin, &means.terms);
+            let (used, turn) = self.conversation.next(rest, means.origin, &means.terms);
             taken += used;
             match turn {
                 Turn::More { .. } => {
@@ -350,10 +352,10 @@ impl Connection {
     /// Sends an answer; `said` is the input in which the request was.
     fn send(
         &mut self,
-        mut answer: Answer<'static>,
+        mut answer: Answer<'s>,
         said: &[u8],
         started: Option<Instant>,
-        means: &mut Means<'_>,
+        means: &mut Means<'_, 's>,
     ) -> Step {
         let mut pump = begin_to_make(&mut answer, means);
         let Scratch {
@@ -404,7 +406,7 @@ impl Connection {
         self.after_answer(&progress, &answer, means)
     }
 
-    fn continue_output(&mut self, means: &mut Means<'_>) -> Step {
+    fn continue_output(&mut self, means: &mut Means<'_, 's>) -> Step {
         let Some(mut output) = self.output.take() else {
             return ControlFlow::Continue(());
         };
@@ -472,7 +474,7 @@ impl Connection {
         &mut self,
         progress: &std::io::Result<Progress>,
         answer: &Answer<'_>,
-        means: &Means<'_>,
+        means: &Means<'_, '_>,
     ) -> Step {
         match progress {
             Ok(Progress::Done) => {}
@@ -497,7 +499,7 @@ impl Connection {
     }
 
     /// Ends the connection, though its client was not told before.
-    pub(super) fn part(&mut self, means: &mut Means<'_>) -> After {
+    pub(super) fn part(&mut self, means: &mut Means<'_, 's>) -> After {
         match self.begin_to_linger() {
             ControlFlow::Break(after) => after,
             ControlFlow::Continue(()) => self.turn(means),
@@ -514,7 +516,7 @@ impl Connection {
     }
 
     /// Reads and drops what the client still sends.
-    fn drop_input(&mut self, means: &mut Means<'_>) -> Step {
+    fn drop_input(&mut self, means: &mut Means<'_, 's>) -> Step {
         self.input = Vec::new();
         if !self.readable {
             return ControlFlow::Break(After::Waits(Wait::Linger));
@@ -529,7 +531,7 @@ impl Connection {
     }
 
     /// The request did not come in time.
-    pub(super) fn time_out(&mut self, means: &mut Means<'_>) -> After {
+    pub(super) fn time_out(&mut self, means: &mut Means<'_, 's>) -> After {
         if !self.has_begun() || self.output.is_some() {
             return After::Over;
         }
@@ -574,7 +576,7 @@ impl Connection {
 }
 
 /// Begins to make the content of an answer, if that is made. If it cannot be, the answer says so.
-fn begin_to_make(answer: &mut Answer<'static>, means: &mut Means<'_>) -> Option<Pump> {
+fn begin_to_make<'s>(answer: &mut Answer<'s>, means: &mut Means<'_, 's>) -> Option<Pump<'s>> {
     let Content::Made(made) = &answer.response.content else {
         return None;
     };
@@ -609,7 +611,8 @@ mod tests {
 
     /// A connection without a loop, and its client.
     struct Bench {
-        connection: Connection,
+        connection: Connection<'static>,
+        origin: Origin<'static>,
         client: UnixStream,
         scratch: Scratch,
         context: Context,
@@ -630,7 +633,8 @@ mod tests {
                 connection: Connection::new(stream, None),
                 client,
                 scratch: Scratch::new(),
-                context: Context::new(origin, AccessLog::off()),
+                context: Context::new(origin.clone(), AccessLog::off()),
+                origin,
             }
         }
 
@@ -644,6 +648,7 @@ mod tests {
             self.connection.turn(&mut Means {
                 scratch: &mut self.scratch,
                 context: &self.context,
+                origin: &self.origin,
                 terms: Terms {
                     limits: RequestLimits::default(),
                     requests_max: u32::MAX,

@@ -14,7 +14,8 @@
 //! 4. A panic in a connection, which should not be, costs that connection; it is said and counted.
 //! 5. At the end, what was begun is finished: listeners close, idle connections close, answers
 //!    complete and are waited for until their clients have closed, a first request may still come
-//!    for a moment, and a deadline ends the rest.
+//!    for a moment, and a deadline ends the rest. So end, too, the loops of a site whose place
+//!    another has taken: the loops of that one have handles of the same listeners.
 
 mod connection;
 pub(super) mod site_file;
@@ -28,7 +29,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mio::event::{Event, Source as _};
@@ -41,12 +42,14 @@ use self::stream::Stream;
 use self::timers::{Timers, Wait};
 use super::address::SocketFile;
 use super::conversation::Terms;
+use super::served::Generation;
 use super::{Bound, Context, Listener};
 use crate::limits::{
     ACCEPT_PAUSE_MILLISECONDS, DESCRIPTORS_MIN, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX,
     REQUEST_GRACE_MILLISECONDS, TURN_EVENTS_MAX, WRITE_PROGRESS_BYTES_MIN,
 };
 use crate::log::say;
+use crate::origin::Origin;
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -54,32 +57,78 @@ const WAKER: Token = Token(usize::MAX - 1);
 /// Serves until the shutdown has begun and what was in flight is answered.
 pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
     raise_descriptor_limit();
-    let mut threads = Vec::new();
     let Bound {
         mut listeners,
         socket_file,
     } = bound;
     // A loop has one connection at least.
-    let connections_max = context.options.connections.connections.max(1);
-    listeners.truncate(connections_max);
-    let shares = shares(connections_max, listeners.len());
-    for ((number, listener), share) in (0..).zip(listeners).zip(shares) {
-        let mut serving = Loop::new(listener, socket_file.clone(), share, context.clone())?;
-        let name = format!("loop-{number}");
-        threads.push(
-            thread::Builder::new()
-                .name(name)
-                .spawn(move || serving.run_to_the_end())?,
-        );
-    }
+    listeners.truncate(context.options.connections.connections.max(1));
+    let mut threads = Vec::new();
     let mut served = Ok(());
+    let mut generation = context.served.current();
+    loop {
+        let started = start(&listeners, &socket_file, &generation, context, &mut threads);
+        if started.is_err() {
+            context.begin_shutdown();
+        }
+        served = served.and(started);
+        while !generation.ending.wait(Duration::MAX) {}
+        let next = context.served.current();
+        if Arc::ptr_eq(&next, &generation) {
+            break;
+        }
+        generation = next;
+        for thread in threads.extract_if(.., |thread| thread.is_finished()) {
+            served = served.and(end_of(thread));
+        }
+    }
+    // The loops have handles of their own, and know when to close them.
+    drop(listeners);
     for thread in threads {
-        let ended = thread.join();
-        let ended = ended.unwrap_or_else(|_| Err(io::Error::other("an event loop panicked")));
-        served = served.and(ended);
+        served = served.and(end_of(thread));
     }
     context.shutdown.complete();
     served
+}
+
+/// Starts the loops of a generation, each with a handle of its listener.
+fn start(
+    listeners: &[Listener],
+    socket_file: &SocketFile,
+    generation: &Arc<Generation>,
+    context: &Arc<Context>,
+    threads: &mut Vec<JoinHandle<io::Result<()>>>,
+) -> io::Result<()> {
+    let connections_max = context.options.connections.connections.max(1);
+    let shares = shares(connections_max, listeners.len());
+    for ((number, listener), share) in (0..).zip(listeners).zip(shares) {
+        let listener = listener.try_clone()?;
+        let (generation, context) = (generation.clone(), context.clone());
+        let socket_file = socket_file.clone();
+        let work = move || {
+            let run = || Loop::new(listener, socket_file, share, &context, &generation)?.run();
+            run_to_the_end(run, &context)
+        };
+        let builder = thread::Builder::new().name(format!("loop-{number}"));
+        threads.push(builder.spawn(work)?);
+    }
+    Ok(())
+}
+
+/// Runs a loop; one that fails has the others end, and with them the server: half of it, which
+/// answers some and leaves the rest waiting, would be worse than none.
+fn run_to_the_end(run: impl FnOnce() -> io::Result<()>, context: &Context) -> io::Result<()> {
+    let run = catch_unwind(AssertUnwindSafe(run));
+    let run = run.unwrap_or_else(|_| Err(io::Error::other("an event loop panicked")));
+    if run.is_err() {
+        context.begin_shutdown();
+    }
+    run
+}
+
+fn end_of(thread: JoinHandle<io::Result<()>>) -> io::Result<()> {
+    let ended = thread.join();
+    ended.unwrap_or_else(|_| Err(io::Error::other("an event loop panicked")))
 }
 
 /// The bound on connections, shared out among so many loops.
@@ -129,7 +178,15 @@ impl Accepting {
         }
     }
 
-    fn accept(&self) -> io::Result<Connection> {
+    /// Others may have handles of it, and the system tells of it until all are closed.
+    fn deregister(&mut self, poll: &Poll) -> io::Result<()> {
+        match self {
+            Accepting::Tcp(one) => one.deregister(poll.registry()),
+            Accepting::Unix(one) => one.deregister(poll.registry()),
+        }
+    }
+
+    fn accept<'s>(&self) -> io::Result<Connection<'s>> {
         match self {
             Accepting::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
@@ -146,12 +203,14 @@ impl Accepting {
 }
 
 /// An event loop and all that it owns.
-struct Loop {
-    context: Arc<Context>,
+struct Loop<'g> {
+    context: &'g Arc<Context>,
+    generation: &'g Generation,
+    origin: Origin<'g>,
     poll: Poll,
     listener: Option<Accepting>,
     socket_file: SocketFile,
-    connections: Slab<Connection>,
+    connections: Slab<Connection<'g>>,
     /// This thread's share of the bound.
     connections_max: usize,
     timers: Timers,
@@ -177,18 +236,19 @@ struct Drain {
     ends: u64,
 }
 
-impl Loop {
+impl<'g> Loop<'g> {
     fn new(
         listener: Listener,
         socket_file: SocketFile,
         connections_max: usize,
-        context: Arc<Context>,
-    ) -> io::Result<Loop> {
+        context: &'g Arc<Context>,
+        generation: &'g Generation,
+    ) -> io::Result<Loop<'g>> {
         let poll = Poll::new()?;
         let mut listener = Accepting::new(listener)?;
         listener.register(&poll)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        context.shutdown.on_begin(move || {
+        generation.ending.on_begin(move || {
             // A loop that cannot be woken looks at its next event.
             let _ = waker.wake();
         });
@@ -202,6 +262,8 @@ impl Loop {
         ];
         Ok(Loop {
             context,
+            generation,
+            origin: generation.origin(),
             poll,
             listener: Some(listener),
             socket_file,
@@ -216,17 +278,6 @@ impl Loop {
             time: 0,
             drain: None,
         })
-    }
-
-    /// Runs; a loop that fails has the others end, and with them the server: half of it, which
-    /// answers some and leaves the rest waiting, would be worse than none.
-    fn run_to_the_end(&mut self) -> io::Result<()> {
-        let run = catch_unwind(AssertUnwindSafe(|| self.run()));
-        let run = run.unwrap_or_else(|_| Err(io::Error::other("an event loop panicked")));
-        if run.is_err() {
-            self.context.begin_shutdown();
-        }
-        run
     }
 
     fn run(&mut self) -> io::Result<()> {
@@ -306,7 +357,7 @@ impl Loop {
     fn attend_to(
         &mut self,
         key: usize,
-        act: impl FnOnce(&mut Connection, &mut Means<'_>) -> After,
+        act: impl FnOnce(&mut Connection<'g>, &mut Means<'_, 'g>) -> After,
     ) {
         let terms = self.terms();
         let Some(connection) = self.connections.get_mut(key) else {
@@ -315,11 +366,12 @@ impl Loop {
         let before = connection.answered();
         let mut means = Means {
             scratch: &mut self.scratch,
-            context: &self.context,
+            context: self.context,
+            origin: &self.origin,
             terms,
             budget: Budget::TURN,
         };
-        let after = survive(&self.context, || act(connection, &mut means));
+        let after = survive(self.context, || act(connection, &mut means));
         // Its time as a whole begins anew with each request.
         if connection.answered() != before {
             self.timers.clear(key);
@@ -333,9 +385,9 @@ impl Loop {
 
     fn terms(&self) -> Terms {
         Terms {
-            limits: *self.context.origin.limits(),
+            limits: *self.origin.limits(),
             requests_max: self.context.options.connections.requests,
-            draining: self.context.shutdown.is_begun(),
+            draining: self.generation.ending.is_begun(),
             now: self.scratch.now,
         }
     }
@@ -468,7 +520,7 @@ impl Loop {
         self.timers.longest(Wait::Idle, now, 0).or_else(slow)
     }
 
-    fn admit(&mut self, mut connection: Connection) {
+    fn admit(&mut self, mut connection: Connection<'g>) {
         let entry = self.connections.vacant_entry();
         let key = entry.key();
         if connection
@@ -497,23 +549,31 @@ impl Loop {
     }
 
     fn drain_if_begun(&mut self) {
-        if !self.context.shutdown.is_begun() {
+        if !self.generation.ending.is_begun() {
             return;
         }
         let now = self.time;
+        // Or another site has taken its place, and other loops accept.
+        let is_last = self.context.shutdown.is_begun();
         let drain = *self.drain.get_or_insert_with(|| {
-            let closes = now + self.context.options.drain_delay_seconds * 1000;
+            let delay_seconds = self.context.options.drain_delay_seconds;
+            let closes = now + if is_last { delay_seconds * 1000 } else { 0 };
             let ends = closes + DRAIN_SECONDS_MAX * 1000;
             Drain { closes, ends }
         });
         if now < drain.closes || self.listener.is_none() {
             return;
         }
-        self.socket_file.remove();
-        // Whoever the system has already let in is still served.
-        self.acceptable = true;
-        self.accept_if_possible();
-        self.listener = None;
+        if is_last {
+            self.socket_file.remove();
+            // Whoever the system has already let in is still served.
+            self.acceptable = true;
+            self.accept_if_possible();
+        }
+        if let Some(mut listener) = self.listener.take() {
+            // One that cannot be is told of until the loop ends.
+            let _ = listener.deregister(&self.poll);
+        }
         let idle: Vec<usize> = self
             .connections
             .iter()

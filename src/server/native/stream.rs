@@ -122,7 +122,7 @@ impl Stream {
     pub(super) fn send_made(
         &mut self,
         head: &[u8],
-        pump: &mut Pump,
+        pump: &mut Pump<'_>,
         sent: &mut u64,
         left: &mut u64,
         allowance: &mut u64,

@@ -4,6 +4,7 @@
 //! Contents are read when a processor is free for them and forgotten when they are written, so
 //! that a site of any size needs no more memory than a window of it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -14,6 +15,7 @@ use super::codec::{self, Effort};
 use super::error::Error;
 use super::freshness;
 use super::page::{Page, with_charset};
+use super::reload;
 use super::survey::{Survey, Surveyed};
 use super::write::Contents;
 use super::{Progress, Store};
@@ -52,6 +54,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) survey: Survey<'a>,
     /// Nothing is coded and nothing written.
     pub(crate) only_surveys: bool,
+    /// Pages load the script that reloads them.
+    pub(crate) reloads: bool,
     pub(crate) store: Store,
     pub(crate) codings: &'a [ContentCoding],
     pub(crate) effort: Effort,
@@ -275,6 +279,13 @@ fn encode_page(page: &Page, settings: &Settings<'_>) -> Result<CodedPage, Error>
         .content
         .read()
         .map_err(|e| Error::new("read", &page.origin, e))?;
+    let surveyed = settings.survey.page(page, &content);
+    // The policy is that of the page as it is: it allows what the site itself has.
+    let content = if settings.reloads && page.media_type == "text/html" {
+        Cow::Owned(reload::with_script(content))
+    } else {
+        content
+    };
     let failed = |e: std::io::Error| Error::new("encode", &page.origin, e);
     let digest = Digest::of(&content);
     let mut coded = CodedPage {
@@ -282,7 +293,7 @@ fn encode_page(page: &Page, settings: &Settings<'_>) -> Result<CodedPage, Error>
         media_type: with_charset(&page.media_type, &content),
         immutable: freshness::is_immutable(page.path.as_str(), &digest),
         digest,
-        surveyed: settings.survey.page(page, &content),
+        surveyed,
         blobs: Vec::new(),
         representations: Vec::new(),
     };

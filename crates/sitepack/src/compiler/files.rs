@@ -11,6 +11,7 @@ use super::headers::HeaderRules;
 use super::page::{Moved, Page, Policy, Rendered, media_type};
 use super::redirects::{self, Redirect};
 use super::source::{SourceFile, SourceTree};
+use crate::digest::Digest;
 use crate::path::SitePath;
 
 /// How the files of a mount become pages.
@@ -35,9 +36,15 @@ pub(crate) fn files(
     };
     for file in tree.files {
         match &*file.path {
-            "_headers" => rendered.headers = Some(header_rules(&file)?),
+            "_headers" => {
+                let text = read(&file)?;
+                rendered.rules.push(Digest::of(&text));
+                rendered.headers = Some(HeaderRules::parse(&file.origin, &text)?);
+            }
             "_redirects" => {
-                let rules = redirects::parse(&file.origin, &read(&file)?)?;
+                let text = read(&file)?;
+                rendered.rules.push(Digest::of(&text));
+                let rules = redirects::parse(&file.origin, &text)?;
                 let rules = rules.into_iter().map(|rule| (file.origin.clone(), rule));
                 rendered.redirects.extend(rules);
             }
@@ -118,10 +125,6 @@ fn served_under<'a>(whole: &'a SitePath<'_>, style: Style) -> Option<&'a str> {
     }
     let name = whole.strip_suffix(".html").filter(|_| style.clean_urls)?;
     (!name.ends_with('/') && !name.ends_with("/404")).then_some(name)
-}
-
-fn header_rules(file: &SourceFile) -> Result<HeaderRules, Error> {
-    HeaderRules::parse(&file.origin, &read(file)?)
 }
 
 fn read(file: &SourceFile) -> Result<Vec<u8>, Error> {

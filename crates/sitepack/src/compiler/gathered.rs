@@ -26,6 +26,10 @@ pub(super) struct Gathered {
     /// Where each mount stands.
     pub(super) mounts: Vec<String>,
     pub(super) modified: Option<u64>,
+    /// Digests of what says how pages are answered.
+    pub(super) rules: Vec<Digest>,
+    /// The script that reloads pages.
+    pub(super) script: Option<(SitePath<'static>, Resource)>,
     headers: Vec<HeaderRules>,
     redirects: Vec<(PathBuf, Redirect)>,
     inputs: Vec<PathBuf>,
@@ -63,6 +67,7 @@ impl Gathered {
         self.moved.extend(rendered.moved);
         self.headers.extend(rendered.headers);
         self.redirects.extend(rendered.redirects);
+        self.rules.extend(rendered.rules);
         self.modified = self.modified.max(rendered.modified);
         self.mounts.push(at.as_str().to_owned());
         self.origins.push(Origin {
@@ -139,6 +144,7 @@ impl Gathered {
             headers: self.headers.clone(),
             redirects: std::mem::take(&mut self.redirects),
             modified: self.modified,
+            script: self.script.take(),
         })?;
         let mut findings = survey::findings(
             reports,

@@ -38,6 +38,16 @@ pub(crate) enum Target {
     },
 }
 
+impl Target {
+    fn without_rules(resource: Resource) -> Target {
+        Target::Resource {
+            resource,
+            status: OK,
+            changes: Vec::new(),
+        }
+    }
+}
+
 /// A redirect or rewrite for every path of a pattern, where nothing else is.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
@@ -65,6 +75,8 @@ pub(crate) struct Parts {
     pub(crate) headers: Vec<HeaderRules>,
     pub(crate) redirects: Vec<(PathBuf, Redirect)>,
     pub(crate) modified: Option<u64>,
+    /// One of the server's own pages, which no rule reaches.
+    pub(crate) script: Option<(SitePath<'static>, Resource)>,
 }
 
 /// Puts everything under its path.
@@ -75,6 +87,7 @@ pub(crate) fn index(parts: Parts) -> Result<Index, Error> {
         headers,
         redirects,
         modified,
+        script,
     } = parts;
     let mut targets = place(resources, &headers)?;
     let pages = targets.clone_paths_if(redirects.iter().any(|(_, rule)| rule.force));
@@ -124,6 +137,7 @@ pub(crate) fn index(parts: Parts) -> Result<Index, Error> {
         };
         targets.entry(from).or_insert(redirect);
     }
+    targets.extend(script.map(|(path, resource)| (path, Target::without_rules(resource))));
     Ok(Index {
         not_found: not_found(&targets),
         targets,

@@ -33,6 +33,7 @@ mod poem;
 mod policy;
 mod read;
 mod redirects;
+mod reload;
 mod render;
 mod resolve;
 mod rule_file;
@@ -71,6 +72,7 @@ pub struct Compiler {
     scratch: Option<PathBuf>,
     modified: Option<u64>,
     base_url: Option<String>,
+    reloads: bool,
 }
 
 /// What is stored of each file that compresses.
@@ -205,6 +207,10 @@ pub struct Compiled {
     pub findings: Vec<Finding>,
 }
 
+/// Where a packed site is written and read back.
+trait Place: Read + Write + Seek {}
+impl<W: Read + Write + Seek> Place for W {}
+
 impl Default for Compiler {
     fn default() -> Self {
         Self::new()
@@ -225,6 +231,7 @@ impl Compiler {
             scratch: None,
             modified: None,
             base_url: None,
+            reloads: false,
         }
     }
 
@@ -302,6 +309,14 @@ impl Compiler {
         self
     }
 
+    /// Whether pages load a script that reloads them when the site has changed: for a server that
+    /// watches its source, and for nobody else.
+    #[must_use]
+    pub fn reloads(mut self, reloads: bool) -> Compiler {
+        self.reloads = reloads;
+        self
+    }
+
     /// Compiles into memory.
     ///
     /// # Errors
@@ -325,6 +340,16 @@ impl Compiler {
         out: &mut W,
         progress: &dyn Fn(Progress),
     ) -> Result<Compiled, Error> {
+        let mut out: &mut dyn Place = out;
+        self.compile_into(&mut out, progress)
+    }
+
+    /// Not made for each kind of file anew: that would be seen in the executable's size.
+    fn compile_into(
+        &self,
+        out: &mut &mut dyn Place,
+        progress: &dyn Fn(Progress),
+    ) -> Result<Compiled, Error> {
         let failed = |e| Error::new("write", "the packed site", e);
         let mut gathered = self.gather()?;
         let mut contents = write::Contents::begin(out).map_err(failed)?;
@@ -335,7 +360,14 @@ impl Compiler {
         let settings = self.settings(&gathered, &dictionary, cache.as_ref(), false);
         let placed = encode::encode(&gathered.pages, &settings, Some(&mut contents), progress)?;
         let policies = settings.survey.policies(&gathered.pages, &placed);
-        drop(settings);
+        if self.reloads {
+            let (pages, rules) = (&gathered.pages, &gathered.rules);
+            let script = reload::script(pages, &placed, rules, &settings, &mut contents)?;
+            drop(settings);
+            gathered.script = Some(script);
+        } else {
+            drop(settings);
+        }
         let provenance = gathered.provenance(&placed);
         contents.add_provenance(&provenance).map_err(failed)?;
         let (index, mut compiled) = gathered.index(placed, policies)?;
@@ -355,7 +387,7 @@ impl Compiler {
     pub fn check(&self, progress: &dyn Fn(Progress)) -> Result<Compiled, Error> {
         let mut gathered = self.gather()?;
         let settings = self.settings(&gathered, &[], None, true);
-        let contents: Option<&mut write::Contents<'_, Cursor<Vec<u8>>>> = None;
+        let contents: Option<&mut write::Contents<'_, &mut dyn Place>> = None;
         let placed = encode::encode(&gathered.pages, &settings, contents, progress)?;
         let policies = settings.survey.policies(&gathered.pages, &placed);
         drop(settings);
@@ -413,6 +445,7 @@ impl Compiler {
                 known: paths.chain(moved).collect(),
             },
             only_surveys,
+            reloads: self.reloads,
             store: self.store,
             codings: &self.codings,
             effort: codec::Effort::for_site(bytes),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::headers::HeaderRules;
 use super::redirects::Redirect;
 use super::source::Content;
+use crate::digest::Digest;
 use crate::path::SitePath;
 
 /// A content under a path, not yet coded.
@@ -48,6 +49,8 @@ pub(crate) struct Rendered {
     pub(crate) headers: Option<HeaderRules>,
     /// What the author says of other paths, and the file in which that stands.
     pub(crate) redirects: Vec<(PathBuf, Redirect)>,
+    /// Digests of the files in which that stands.
+    pub(crate) rules: Vec<Digest>,
     /// The latest date that a source states, in seconds since 1970.
     pub(crate) modified: Option<u64>,
 }
