@@ -17,10 +17,15 @@ use std::sync::OnceLock;
 use sitepack::{Appended, Site};
 
 /// The mark: whether the site is the one of the build or one behind the executable. `pack` finds
-/// it by its first bytes, which nothing else in the executable has.
+/// it by its first bytes, which nothing else in the executable has. They name the format, so that
+/// no executable of another version gets a site that it cannot read.
 #[used]
-static MARK: [u8; MARK_BYTES] = *b"chapbook's mark, site: included";
-const MARK_BYTES: usize = 31;
+static MARK: [u8; MARK_BYTES] = *b"chapbook's mark, format 2, site: included";
+const MARK_BYTES: usize = 41;
+const _: () = assert!(
+    sitepack::format::VERSION == 2,
+    "the mark names another format"
+);
 /// The last bytes of the mark of an executable with an appended site.
 pub(crate) const APPENDED: &[u8; 8] = b"appended";
 
@@ -28,7 +33,7 @@ pub(crate) const APPENDED: &[u8; 8] = b"appended";
 /// executable holds them only once.
 #[cfg(feature = "pack")]
 pub(crate) fn mark_prefix() -> Vec<u8> {
-    let backwards: &[u8] = std::hint::black_box(b" :etis ,kram s'koobpahc");
+    let backwards: &[u8] = std::hint::black_box(b" :etis ,2 tamrof ,kram s'koobpahc");
     backwards.iter().rev().copied().collect()
 }
 

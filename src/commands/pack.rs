@@ -140,8 +140,9 @@ impl Base {
         }
         mark.ok_or_else(|| {
             io::Error::other(format!(
-                "{} is no executable of chapbook, or one from before `pack`",
-                self.name
+                "{} is no executable of chapbook that reads packed sites of format {}",
+                self.name,
+                sitepack::format::VERSION
             ))
         })
     }
