@@ -64,8 +64,8 @@ pub(super) fn compile_to<W: Read + Write + Seek>(
 }
 
 /// Compiles into memory, for which it expects to need so many bytes: blocks that grow and give way
-/// to each other, rebuild after rebuild, would leave holes. `told` knows what was said before. If it
-/// `reloads`, pages have the script that reloads them.
+/// to each other, rebuild after rebuild, would leave holes. `told` knows what was said before. If
+/// it `reloads`, pages have the script that reloads them.
 pub(super) fn in_memory(
     options: &SiteOptions,
     reloads: bool,

@@ -15,10 +15,7 @@ fn a_packed_directory_is_a_whole_chapbook() {
     let said = workshop.pack(&["site", "-o", "out"]);
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 2, "{said}");
-    assert!(
-        lines[0].ends_with("begin with a dot: `site/.git`"),
-        "{said}"
-    );
+    assert!(lines[0].ends_with("begins with a dot: site/.git"), "{said}");
     assert!(lines[1].contains("packed 7 files"), "{said}");
     assert!(!said.contains(['\r', '\x1b']), "no bar in a pipe: {said:?}");
     assert_eq!(workshop.names(), ["out", "site"]);
@@ -71,7 +68,7 @@ fn an_archive_packs_as_its_directory_does() {
         archives::write(&workshop.path("site"), &archive);
         let said = workshop.pack(&[name, "-o", "out"]);
         assert_eq!(said.lines().count(), 2, "{said}");
-        assert!(said.contains(&format!("a dot: `{name}/.git`\n")), "{said}");
+        assert!(said.contains(&format!("{name}/.git\n")), "{said}");
         let found = workshop.ask_json("out", &["ls", "--json"]);
         assert_eq!(found["entries"], expected["entries"], "{name}");
         let version = workshop.ask_json("out", &["version", "--json"]);
