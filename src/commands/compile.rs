@@ -62,14 +62,16 @@ pub(super) fn compile_to<W: Read + Write + Seek>(
     unless_denied(options, compiled)
 }
 
-/// Compiles into memory; `told` knows what was said before. If it `reloads`, pages have the script
-/// that reloads them.
+/// Compiles into memory, for which it expects to need so many bytes: a block that grows leaves
+/// holes, change after change. `told` knows what was said before. If it `reloads`, pages have the
+/// script that reloads them.
 pub(super) fn in_memory(
     options: &SiteOptions,
     reloads: bool,
+    expected_bytes: usize,
     told: &mut Told,
 ) -> Result<(Compiled, OwnedSite), Failure> {
-    let mut out = Cursor::new(Vec::new());
+    let mut out = Cursor::new(Vec::with_capacity(expected_bytes));
     let compiler = compiler(options).reloads(reloads);
     let compiled = with_bar(|bar| compiler.compile_to(&mut out, bar))?;
     told.tell(&compiled);

@@ -87,7 +87,7 @@ impl Serving {
                 let (site, watch) = Watch::begin(source)?;
                 (site, Some(watch))
             } else {
-                let (_, site) = compile::in_memory(source, false, &mut Default::default())?;
+                let (_, site) = compile::in_memory(source, false, 0, &mut Default::default())?;
                 (site, None)
             };
             return Ok(Serving {

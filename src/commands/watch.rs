@@ -38,6 +38,8 @@ pub(super) struct Watch {
     /// Those that have changed since the site was packed.
     changed: BTreeSet<PathBuf>,
     digest: Digest,
+    /// The length of the site.
+    bytes: usize,
     told: Told,
 }
 
@@ -72,13 +74,14 @@ impl Watch {
         // Before it is packed, so that no change between is lost.
         let seen = look(&directory);
         let mut told = Told::default();
-        let (compiled, site) = compile::in_memory(options, true, &mut told)?;
+        let (compiled, site) = compile::in_memory(options, true, 0, &mut told)?;
         let watch = Watch {
             options: options.clone(),
             directory,
             seen,
             changed: BTreeSet::new(),
             digest: compiled.digest,
+            bytes: bytes_of(&compiled),
             told,
         };
         Ok((site, watch))
@@ -132,7 +135,9 @@ impl Watch {
     }
 
     fn pack_again(&mut self, context: &Context) {
-        match compile::in_memory(&self.options, true, &mut self.told) {
+        // An eighth more than the last time.
+        let expected = self.bytes.saturating_add(self.bytes / 8);
+        match compile::in_memory(&self.options, true, expected, &mut self.told) {
             Ok((compiled, site)) => self.serve(&compiled, site, context),
             Err(failure) => {
                 let cause = failure.line();
@@ -142,6 +147,7 @@ impl Watch {
     }
 
     fn serve(&mut self, compiled: &Compiled, site: OwnedSite, context: &Context) {
+        self.bytes = bytes_of(compiled);
         let changed = std::mem::take(&mut self.changed).len();
         if std::mem::replace(&mut self.digest, compiled.digest) == compiled.digest {
             say(format_args!("packed again: nothing has changed"));
@@ -153,6 +159,10 @@ impl Watch {
             "packed again: {files} files, {changed} changed"
         ));
     }
+}
+
+fn bytes_of(compiled: &Compiled) -> usize {
+    usize::try_from(compiled.length).unwrap_or(0)
 }
 
 /// The names of files that are in one and not in the other, or not the same.
