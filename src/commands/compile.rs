@@ -63,9 +63,9 @@ pub(super) fn compile_to<W: Read + Write + Seek>(
     unless_denied(options, compiled)
 }
 
-/// Compiles into memory, for which it expects to need so many bytes: blocks that grow and give way
-/// to each other, rebuild after rebuild, would leave holes. `told` knows what was said before. If
-/// it `reloads`, pages have the script that reloads them.
+/// Compiles into memory, for which it expects to need so many bytes: a block that grows leaves
+/// holes, change after change. `told` knows what was said before. If it `reloads`, pages have the
+/// script that reloads them.
 pub(super) fn in_memory(
     options: &SiteOptions,
     reloads: bool,
