@@ -340,7 +340,18 @@ mod tests {
             ("cat", &[], "cat takes one argument, PATH, not 0"),
             ("cat a b", &[], "cat takes one argument, PATH, not 2"),
             ("verify x", &[], "unexpected argument `x`"),
-            ("serve x y", &[], "serve takes one directory or none"),
+            ("healthcheck a b", &[], "healthcheck takes one URL or none"),
+        ] {
+            let found = read(arguments, environment).unwrap_err();
+            assert!(found.contains(message), "{arguments:?}: {found}");
+        }
+    }
+
+    #[cfg(feature = "pack")]
+    #[test]
+    fn wrong_usage_of_the_packer_is_named() {
+        for (arguments, environment, message) in [
+            ("serve x y", &[][..], "serve takes one directory or none"),
             (
                 "--watch",
                 &[],
@@ -371,7 +382,6 @@ mod tests {
                 "--store `half`: it is either all or coded or small",
             ),
             ("ls --store all", &[], "--store does not go with `ls`"),
-            ("healthcheck a b", &[], "healthcheck takes one URL or none"),
         ] {
             let found = read(arguments, environment).unwrap_err();
             assert!(found.contains(message), "{arguments:?}: {found}");
