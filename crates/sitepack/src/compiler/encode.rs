@@ -20,7 +20,7 @@ use super::survey::{Survey, Surveyed};
 use super::write::Contents;
 use super::{Progress, Store};
 use crate::coding::ContentCoding;
-use crate::digest::Digest;
+use crate::digest::{Digest, Running};
 use crate::format::{Making, Span};
 
 /// A coding that saves fewer bytes is dropped: the fields that it adds to the answer cost as much.
@@ -62,7 +62,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) cache: Option<&'a Cache>,
     #[cfg(feature = "zstd")]
     pub(crate) frames: Option<codec::Frames>,
-    /// What the frames were made with.
+    /// What the frames were made with, behind its digest.
     pub(crate) dictionary: &'a [u8],
 }
 
@@ -99,6 +99,15 @@ pub(crate) struct Placed {
     pub(crate) digest: Digest,
     pub(crate) representations: Vec<Encoded>,
     pub(crate) surveyed: Surveyed,
+}
+
+impl Placed {
+    /// Adds a page, its path and its content, to a digest of many.
+    pub(crate) fn add_to(&self, digest: &mut Running, page: &Page) {
+        digest.update(page.path.as_str().as_bytes());
+        digest.update(&[0]);
+        digest.update(&self.digest.0);
+    }
 }
 
 /// Codes every page and writes it. The order of pages is kept, whichever thread does them.
@@ -366,13 +375,14 @@ impl Settings<'_> {
     fn key(&self, digest: &Digest) -> Digest {
         let codings: Vec<u8> = self.codings.iter().map(|coding| coding.number()).collect();
         let how = format!(
-            "{} {:?} {:?} {}",
+            "{} {:?} {:?} ",
             env!("CARGO_PKG_VERSION"),
             self.store,
             self.effort,
-            Digest::of(self.dictionary)
         );
-        Digest::of_all(&[how.as_bytes(), &codings, &digest.0])
+        // The dictionary's digest stands before it.
+        let dictionary = self.dictionary.get(..Digest::BYTES).unwrap_or_default();
+        Digest::of_all(&[how.as_bytes(), dictionary, &codings, &digest.0])
     }
 
     #[cfg(feature = "zstd")]
@@ -397,23 +407,22 @@ impl Settings<'_> {
         length: u64,
         digest: Digest,
     ) -> std::io::Result<()> {
+        let making = Making::UnzstdGzip;
         let recipe = crate::made::Recipe {
             stored: &frame,
-            making: Making::UnzstdGzip,
+            making,
             dictionary: self.dictionary,
             length: u64::MAX,
         };
-        let (gzip_digest, gzip_length) = recipe.made()?;
+        let wanted = self.codings.contains(&ContentCoding::Gzip);
+        let gzip = wanted.then(|| recipe.made()).transpose()?;
         coded.blobs.push((Digest::of(&frame), frame));
         coded.push_made(ContentCoding::Identity, Making::Unzstd, length, digest);
-        let lengths = [length, gzip_length].map(|length| usize::try_from(length).unwrap_or(0));
-        if self.codings.contains(&ContentCoding::Gzip) && pays(lengths[0], lengths[1]) {
-            coded.push_made(
-                ContentCoding::Gzip,
-                Making::UnzstdGzip,
-                gzip_length,
-                gzip_digest,
-            );
+        if let Some((gzip_digest, gzip_length)) = gzip {
+            let lengths = [length, gzip_length].map(|length| usize::try_from(length).unwrap_or(0));
+            if pays(lengths[0], lengths[1]) {
+                coded.push_made(ContentCoding::Gzip, making, gzip_length, gzip_digest);
+            }
         }
         Ok(())
     }

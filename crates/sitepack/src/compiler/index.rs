@@ -59,7 +59,7 @@ pub(crate) struct Rule {
 /// Everything in the site, by path in byte order.
 #[derive(Debug)]
 pub(crate) struct Index {
-    pub(crate) targets: BTreeMap<SitePath<'static>, Target>,
+    pub(crate) targets: Targets,
     pub(crate) modified: Option<u64>,
     /// For paths that lead nowhere else.
     pub(crate) rules: Vec<Rule>,
@@ -90,13 +90,14 @@ pub(crate) fn index(parts: Parts) -> Result<Index, Error> {
         script,
     } = parts;
     let mut targets = place(resources, &headers)?;
-    let pages = targets.clone_paths_if(redirects.iter().any(|(_, rule)| rule.force));
-    for path in pages {
+    let forces = redirects.iter().any(|(_, rule)| rule.force);
+    let pages = targets.keys().filter(|_| forces).cloned();
+    for path in pages.collect::<Vec<_>>() {
         // A page gives way if the first rule that takes its path says so with `!`.
         let first = redirects.iter().find(|(_, rule)| takes(rule, &path));
         if let Some((file, rule)) = first.filter(|(_, rule)| rule.force) {
             let target = target_of(file, rule, &path, &targets, &moved, &headers)?;
-            targets.0.insert(path, target);
+            targets.insert(path, target);
         }
     }
     let mut patterns = Vec::new();
@@ -109,25 +110,22 @@ pub(crate) fn index(parts: Parts) -> Result<Index, Error> {
                 let cause = "belongs to the server's own pages";
                 return Err(failed(format!("`{MANAGEMENT_PREFIX}` {cause}")));
             }
-            if !targets.0.contains_key(&from) {
+            if !targets.contains_key(&from) {
                 let target = target_of(file, rule, &from, &targets, &moved, &headers)?;
-                targets.0.insert(from, target);
+                targets.insert(from, target);
             }
         } else {
-            let to = shown(file, rule, &targets, &moved)?;
-            let to = to.map_or_else(|| rule.to.clone(), |path| path.encoded());
+            let to = match shown(file, rule, &targets, &moved)? {
+                Some(page) if rule.is_rewrite() => page.encoded(),
+                Some(_) | None => rule.to.clone(),
+            };
             patterns.push(Rule {
                 from: rule.from.clone(),
-                to: if rule.is_rewrite() {
-                    to
-                } else {
-                    rule.to.clone()
-                },
+                to,
                 status: rule.status,
             });
         }
     }
-    let mut targets = targets.0;
     let directories: Vec<Moved> = targets.keys().filter_map(without_slash).collect();
     // A page stands above a redirect, and the first redirect above a later one.
     for Moved { from, to } in moved.into_iter().chain(directories) {
@@ -146,24 +144,13 @@ pub(crate) fn index(parts: Parts) -> Result<Index, Error> {
     })
 }
 
-/// The targets so far.
-struct Targets(BTreeMap<SitePath<'static>, Target>);
-
-impl Targets {
-    fn clone_paths_if(&self, wanted: bool) -> Vec<SitePath<'static>> {
-        if wanted {
-            self.0.keys().cloned().collect()
-        } else {
-            Vec::new()
-        }
-    }
-}
+type Targets = BTreeMap<SitePath<'static>, Target>;
 
 fn place(
     resources: Vec<(SitePath<'static>, Resource)>,
     headers: &[HeaderRules],
 ) -> Result<Targets, Error> {
-    let mut targets: BTreeMap<SitePath<'static>, Target> = BTreeMap::new();
+    let mut targets = Targets::new();
     for (path, resource) in resources {
         let origin = resource.origin.clone();
         if path.as_str().starts_with(MANAGEMENT_PREFIX) {
@@ -181,7 +168,7 @@ fn place(
         let target = resource_target(&path, resource, OK, headers)?;
         targets.insert(path, target);
     }
-    Ok(Targets(targets))
+    Ok(targets)
 }
 
 /// A resource under a path, with what the author says of that path.
@@ -261,10 +248,10 @@ fn existing<'t>(
     targets: &'t Targets,
     moved: &[Moved],
 ) -> Result<(SitePath<'static>, &'t Resource), Error> {
-    let is_page = matches!(targets.0.get(&path), Some(Target::Resource { .. }));
+    let is_page = matches!(targets.get(&path), Some(Target::Resource { .. }));
     let moved_to = moved.iter().find(|moved| !is_page && moved.from == path);
     let place = moved_to.map_or(&path, |moved| &moved.to);
-    match targets.0.get(place) {
+    match targets.get(place) {
         Some(Target::Resource { resource, .. }) => Ok((place.clone(), resource)),
         Some(Target::Redirect { .. }) | None => {
             let cause = format!("there is no page at `{path}`, which the rule shows");
@@ -287,7 +274,7 @@ fn without_slash(directory: &SitePath<'static>) -> Option<Moved> {
 }
 
 /// The 404 page nearest to the root: a site below a prefix has it there.
-fn not_found(targets: &BTreeMap<SitePath<'static>, Target>) -> Option<usize> {
+fn not_found(targets: &Targets) -> Option<usize> {
     let is_page = |target: &Target| matches!(target, Target::Resource { .. });
     targets
         .iter()
