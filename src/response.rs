@@ -179,7 +179,8 @@ impl<'s> Response<'s> {
         } = found.fields;
         let prepared = [length, content, about, etag, cache, security, policy];
         let mut response = Response::stored(Reason::Fresh, found, prepared, whole(found));
-        response.push_unprepared(found);
+        response.push_length_unless(length, found);
+        response.push_tag_unless(etag, found);
         response
     }
 
@@ -197,9 +198,7 @@ impl<'s> Response<'s> {
         } = found.fields;
         let prepared = [length, content, cache, security, policy, b"", b""];
         let mut response = Response::stored(Reason::NotFound, found, prepared, whole(found));
-        if length.is_empty() {
-            response.push_length(found.length);
-        }
+        response.push_length_unless(length, found);
         response
     }
 
@@ -366,12 +365,11 @@ impl<'s> Response<'s> {
         }
     }
 
-    /// Adds the fields that are not prepared for a content that is made.
-    fn push_unprepared(&mut self, found: &Representation<'_>) {
-        if found.fields.length.is_empty() {
+    /// Adds what is not prepared for a content that is made.
+    fn push_length_unless(&mut self, prepared: &[u8], found: &Representation<'_>) {
+        if prepared.is_empty() {
             self.push_length(found.length);
         }
-        self.push_tag_unless(found.fields.etag, found);
     }
 
     fn push_tag_unless(&mut self, prepared: &[u8], found: &Representation<'_>) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[cfg(feature = "pack")]
 use sitepack::ContentCoding;
 #[cfg(feature = "pack")]
-use sitepack::compiler::{Csp, FindingKind, Source, Store};
+use sitepack::compiler::{Csp, FindingKind, Mount, Source, Store};
 
 use super::typed::Typed;
 #[cfg(feature = "pack")]
@@ -160,14 +160,9 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         })
     }
 
-    /// A path prefix, with the slashes that it should have.
     fn base_path(&self) -> Result<String, Failure> {
         let path = self.value("base-path")?.map(|found| found.value);
-        let path = path.unwrap_or_default();
-        Ok(match path.trim_matches('/') {
-            "" => "/".to_owned(),
-            path => format!("/{path}/"),
-        })
+        Ok(Mount::prefix(&path.unwrap_or_default()))
     }
 
     fn denied(&self) -> Result<Option<Vec<FindingKind>>, Failure> {

@@ -26,6 +26,8 @@ pub mod made;
 mod path;
 mod reader;
 pub mod rules;
+#[cfg(test)]
+mod testing;
 mod verify;
 
 #[cfg(feature = "compiler")]

@@ -137,10 +137,19 @@ fn choice<T: Copy>(
     all: &[T],
     name_of: impl Fn(T) -> &'static str,
 ) -> Result<T, String> {
+    named(name, all, name_of).map_err(|names| format!("`{key}` is either {names}, not `{name}`"))
+}
+
+/// The one that has the name; else all names, with `or` between.
+pub(super) fn named<T: Copy>(
+    name: &str,
+    all: &[T],
+    name_of: impl Fn(T) -> &'static str,
+) -> Result<T, String> {
     let chosen = all.iter().copied().find(|one| name_of(*one) == name);
     chosen.ok_or_else(|| {
         let names: Vec<&str> = all.iter().map(|one| name_of(*one)).collect();
-        format!("`{key}` is either {}, not `{name}`", names.join(" or "))
+        names.join(" or ")
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::config::named;
 use super::{Compiler, Csp, Error, FindingKind, Mount, Source, Store};
 use crate::coding::ContentCoding;
 
@@ -10,7 +11,7 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Compiler {
     /// A compiler for what `CHAPBOOK_SITE` names, or else for the mounts of `config`; either with
-    /// the options that the other variables set, which stand in `build.rs`.
+    /// the options that the other variables set: those of `pack`.
     ///
     /// # Errors
     /// When the file or a variable cannot be understood.
@@ -57,11 +58,7 @@ pub fn denied(lookup: Lookup<'_>) -> Result<Vec<FindingKind>, Error> {
 fn site(source: &str, lookup: Lookup<'_>) -> Result<Mount, Error> {
     let source = Source::parse(source, lookup("CHAPBOOK_SHA256").as_deref())?;
     let at = lookup("CHAPBOOK_BASE_PATH").unwrap_or_default();
-    let at = match at.trim_matches('/') {
-        "" => "/".to_owned(),
-        at => format!("/{at}/"),
-    };
-    Ok(Mount::files(&at, source)
+    Ok(Mount::files(&Mount::prefix(&at), source)
         .root(lookup("CHAPBOOK_ROOT"))
         .clean_urls(switch("CHAPBOOK_CLEAN_URLS", lookup)?)
         .single_page(switch("CHAPBOOK_SPA", lookup)?))
@@ -80,15 +77,9 @@ fn one_of<T: Copy>(
     let Some(name) = lookup(variable) else {
         return Ok(None);
     };
-    let chosen = all.iter().copied().find(|one| name_of(*one) == name);
-    chosen.map(Some).ok_or_else(|| {
-        let names: Vec<&str> = all.iter().map(|one| name_of(*one)).collect();
-        wrong(
-            variable,
-            &name,
-            format!("it is either {}", names.join(" or ")),
-        )
-    })
+    let chosen = named(&name, all, name_of);
+    let chosen = chosen.map_err(|names| wrong(variable, &name, format!("it is either {names}")))?;
+    Ok(Some(chosen))
 }
 
 fn list<T>(

@@ -37,12 +37,12 @@ pub(crate) fn files(
     for file in tree.files {
         match &*file.path {
             "_headers" => {
-                let text = read(&file)?;
+                let text = file.read()?;
                 rendered.rules.push(Digest::of(&text));
                 rendered.headers = Some(HeaderRules::parse(&file.origin, &text)?);
             }
             "_redirects" => {
-                let text = read(&file)?;
+                let text = file.read()?;
                 rendered.rules.push(Digest::of(&text));
                 let rules = redirects::parse(&file.origin, &text)?;
                 let rules = rules.into_iter().map(|rule| (file.origin.clone(), rule));
@@ -125,12 +125,6 @@ fn served_under<'a>(whole: &'a SitePath<'_>, style: Style) -> Option<&'a str> {
     }
     let name = whole.strip_suffix(".html").filter(|_| style.clean_urls)?;
     (!name.ends_with('/') && !name.ends_with("/404")).then_some(name)
-}
-
-fn read(file: &SourceFile) -> Result<Vec<u8>, Error> {
-    let content = file.content.read();
-    let content = content.map_err(|e| Error::new("read", file.origin.display(), e))?;
-    Ok(content.into_owned())
 }
 
 pub(crate) fn site_path(text: &str, origin: &Path) -> Result<SitePath<'static>, Error> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::check;
 use super::encode::{Placed, Resource};
 use super::error::Error;
 use super::headers::HeaderRules;
@@ -11,7 +12,7 @@ use super::index::{self, Index, Parts};
 use super::page::{Moved, Page};
 use super::redirects::Redirect;
 use super::sources::Opened;
-use super::survey::{self, Policies};
+use super::survey::Policies;
 use super::{Compiled, Kind, Mount, files, render, theme};
 use crate::date::rfc3339;
 use crate::digest::{Digest, Running};
@@ -84,9 +85,7 @@ impl Gathered {
         let mut digests = vec![Running::default(); self.mounts.len()];
         for (page, placed) in self.pages.iter().zip(placed) {
             if let Some(digest) = digests.get_mut(page.mount) {
-                digest.update(page.path.as_str().as_bytes());
-                digest.update(&[0]);
-                digest.update(&placed.digest.0);
+                placed.add_to(digest, page);
             }
         }
         let mounts: Vec<serde_json::Value> = self
@@ -146,7 +145,7 @@ impl Gathered {
             modified: self.modified,
             script: self.script.take(),
         })?;
-        let mut findings = survey::findings(
+        let mut findings = check::findings(
             reports,
             &|path| resolves(&index, path),
             index.targets.keys().map(SitePath::as_str),

@@ -175,6 +175,15 @@ impl Mount {
         self
     }
 
+    /// A path prefix as mounts have it, whatever slashes it is written with.
+    #[must_use]
+    pub fn prefix(written: &str) -> String {
+        match written.trim_matches('/') {
+            "" => "/".to_owned(),
+            path => format!("/{path}/"),
+        }
+    }
+
     fn path(&self) -> Result<SitePath<'_>, Error> {
         let failed = |cause: &str| Error::new("mount", &self.at, cause);
         let path = SitePath::from_decoded(&*self.at).map_err(|e| failed(&e.to_string()))?;
@@ -360,14 +369,12 @@ impl Compiler {
         let settings = self.settings(&gathered, &dictionary, cache.as_ref(), false);
         let placed = encode::encode(&gathered.pages, &settings, Some(&mut contents), progress)?;
         let policies = settings.survey.policies(&gathered.pages, &placed);
-        if self.reloads {
-            let (pages, rules) = (&gathered.pages, &gathered.rules);
-            let script = reload::script(pages, &placed, rules, &settings, &mut contents)?;
-            drop(settings);
-            gathered.script = Some(script);
-        } else {
-            drop(settings);
-        }
+        let (pages, rules) = (&gathered.pages, &gathered.rules);
+        let script = self
+            .reloads
+            .then(|| reload::script(pages, &placed, rules, &settings, &mut contents));
+        drop(settings);
+        gathered.script = script.transpose()?;
         let provenance = gathered.provenance(&placed);
         contents.add_provenance(&provenance).map_err(failed)?;
         let (index, mut compiled) = gathered.index(placed, policies)?;

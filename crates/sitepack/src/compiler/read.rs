@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
-use super::source::{Content, SourceFile, SourceTree};
+use super::source::{Content, SourceFile, SourceTree, is_hidden};
 
 /// How deep directories may be nested. A real site has fewer than ten levels.
 const DEPTH_MAX: usize = 64;
@@ -80,7 +80,7 @@ impl Walk<'_> {
                 let cause = "a control character in its name";
                 return Err(Error::new("read", origin.display(), cause));
             }
-            if self.skips_hidden && name.starts_with('.') && name != ".well-known" {
+            if self.skips_hidden && is_hidden(name) {
                 self.tree.left_out.push(origin);
                 continue;
             }

@@ -101,9 +101,7 @@ pub(crate) fn script<W: Read + Write + Seek>(
 ) -> Result<(SitePath<'static>, Resource), Error> {
     let mut site = Running::default();
     for (page, placed) in pages.iter().zip(placed) {
-        site.update(page.path.as_str().as_bytes());
-        site.update(&[0]);
-        site.update(&placed.digest.0);
+        placed.add_to(&mut site, page);
     }
     for digest in rules {
         site.update(&digest.0);

@@ -25,16 +25,9 @@ pub(crate) fn poems(
     base_url: Option<&str>,
 ) -> Result<Rendered, Error> {
     let mut read = Vec::new();
-    for SourceFile {
-        path,
-        origin,
-        content,
-    } in tree.files
-    {
-        let content = content
-            .read()
-            .map_err(|e| Error::new("read", origin.display(), e))?
-            .into_owned();
+    for file in tree.files {
+        let content = file.read()?.into_owned();
+        let SourceFile { path, origin, .. } = file;
         let Some(name) = path.strip_suffix(".txt").filter(|name| !name.is_empty()) else {
             let cause = "it is not a poem: their names end in `.txt`";
             return Err(Error::new("read", origin.display(), cause));

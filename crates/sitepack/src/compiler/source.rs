@@ -7,6 +7,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::error::Error;
 use super::spool::Slice;
 
 /// The files of a source, sorted by their paths.
@@ -29,6 +30,20 @@ pub(crate) struct SourceFile {
     /// Where it was read, for messages.
     pub(crate) origin: PathBuf,
     pub(crate) content: Content,
+}
+
+impl SourceFile {
+    /// Reads the content.
+    pub(crate) fn read(&self) -> Result<Cow<'_, [u8]>, Error> {
+        let failed = |e| Error::new("read", self.origin.display(), e);
+        self.content.read().map_err(failed)
+    }
+}
+
+/// Whether files of this name are left out of sites: configuration, not content, save what
+/// RFC 8615 puts there to be found.
+pub(crate) fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') && name != ".well-known"
 }
 
 /// The content of a file, which may still have to be read.

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::archive::{self, Unpacked};
 use super::error::Error;
 use super::read;
-use super::source::{Content, SourceFile, SourceTree};
+use super::source::{Content, SourceFile, SourceTree, is_hidden};
 use crate::digest::Digest;
 
 /// Where the files of a mount come from.
@@ -208,7 +208,7 @@ fn hidden(path: &str) -> Option<&str> {
     let mut start = 0;
     for name in path.split('/') {
         let end = start + name.len();
-        if name.starts_with('.') && name != ".well-known" {
+        if is_hidden(name) {
             return path.get(..end);
         }
         start = end + 1;
@@ -234,7 +234,7 @@ mod fetched {
     use std::path::{Path, PathBuf};
 
     use super::super::archive::Kind;
-    use super::super::fetch::{self, LayerForm};
+    use super::super::fetch;
     use super::{Digest, Error, Rooms, Unpacked, archive, without_query};
 
     pub(super) fn download(url: &str, sha256: Digest, rooms: Rooms<'_>) -> Result<PathBuf, Error> {
@@ -243,15 +243,10 @@ mod fetched {
 
     pub(super) fn image(reference: &str, rooms: Rooms<'_>) -> Result<Unpacked, Error> {
         let image = fetch::image(reference, place(reference, rooms)?)?;
-        let kind = |form| match form {
-            LayerForm::Tar => Kind::Tar,
-            LayerForm::TarGzip => Kind::TarGzip,
-            LayerForm::TarZstd => Kind::TarZstd,
-        };
         let layers: Vec<(PathBuf, Kind)> = image
             .layers
             .into_iter()
-            .map(|layer| (layer.file, kind(layer.form)))
+            .map(|layer| (layer.file, layer.kind))
             .collect();
         let unpacked = archive::unpack_layers(&layers, rooms.scratch)
             .map_err(|e| Error::new("unpack the image", reference, e))?;

@@ -193,12 +193,3 @@ pub(crate) struct Policies {
     pub(crate) of_pages: Vec<Option<(&'static str, String)>>,
     pub(crate) findings: Vec<Finding>,
 }
-
-/// Judges what was open until all paths were known.
-pub(crate) fn findings<'a>(
-    reports: Vec<PageReport>,
-    resolves: &dyn Fn(&str) -> bool,
-    paths: impl Iterator<Item = &'a str>,
-) -> Vec<Finding> {
-    check::findings(reports, resolves, paths)
-}

@@ -202,7 +202,7 @@ impl fmt::Display for PatternError {
 impl std::error::Error for PatternError {}
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::{Pattern, PatternError};
 
     /// What `pattern` takes of `path`, as `name=value` in order.
@@ -366,7 +366,7 @@ pub(super) mod tests {
                 }
             }
         }
-        let mut random = Random(7);
+        let mut random = crate::testing::Random(7);
         let mut matches = 0;
         for _ in 0..50_000 {
             let mut text = |pieces: &[&str]| -> String {
@@ -389,18 +389,5 @@ pub(super) mod tests {
             matches += usize::from(found);
         }
         assert!(matches > 1_000, "{matches}");
-    }
-
-    /// Numbers that are the same in every run.
-    pub(in crate::rules) struct Random(pub(in crate::rules) u64);
-
-    impl Random {
-        pub(in crate::rules) fn below(&mut self, bound: usize) -> usize {
-            self.0 = self
-                .0
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            (self.0 >> 33) as usize % bound
-        }
     }
 }

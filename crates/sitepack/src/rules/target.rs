@@ -377,7 +377,7 @@ mod tests {
         let pieces = [
             "/", ":a", ":splat", ".", "..", "%", "%2e", "?", "#", "\\", "\r\n", "é", "x",
         ];
-        let mut random = crate::rules::pattern::tests::Random(1);
+        let mut random = crate::testing::Random(1);
         for _ in 0..20_000 {
             let mut text = || -> String {
                 let count = random.below(9);

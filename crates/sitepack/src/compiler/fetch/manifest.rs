@@ -11,7 +11,8 @@ use super::moment::moment;
 use super::platform::Platform;
 use super::redact::shorten;
 use super::reference::parse_digest;
-use crate::compiler::fetch::LayerForm;
+use crate::compiler::archive::Kind;
+use crate::compiler::fetch::layer_kind;
 use crate::digest::Digest;
 
 /// What is asked for, the newest kind first.
@@ -62,7 +63,7 @@ pub(super) struct Manifest {
 #[derive(Debug)]
 pub(super) struct LayerBlob {
     pub(super) blob: Blob,
-    pub(super) form: LayerForm,
+    pub(super) kind: Kind,
 }
 
 /// What a descriptor leads to.
@@ -175,14 +176,14 @@ fn manifest(object: &Map<String, Value>) -> Result<Manifest, String> {
     };
     let mut layers = Vec::new();
     for descriptor in list(object, "layers", LAYERS_MAX)? {
-        let kind = string(descriptor, "mediaType").unwrap_or_default();
-        let form = LayerForm::of(kind).ok_or_else(|| {
-            let kind = shorten(kind);
-            format!("its layer of the media type `{kind}` is no tar file")
+        let media_type = string(descriptor, "mediaType").unwrap_or_default();
+        let kind = layer_kind(media_type).ok_or_else(|| {
+            let media_type = shorten(media_type);
+            format!("its layer of the media type `{media_type}` is no tar file")
         })?;
         layers.push(LayerBlob {
             blob: blob(descriptor)?,
-            form,
+            kind,
         });
     }
     if layers.is_empty() {

@@ -45,6 +45,7 @@ use self::cache::{Cache, Wanted};
 use self::client::{Client, Request};
 use self::limits::Limits;
 use self::redact::redacted;
+use super::archive::Kind;
 use super::error::Error;
 use crate::digest::Digest;
 
@@ -73,15 +74,7 @@ pub(crate) struct Layer {
     /// In the cache; its digest and its size are those of the manifest.
     pub(crate) file: PathBuf,
     /// By its media type. An image with a layer of another form is refused.
-    pub(crate) form: LayerForm,
-}
-
-/// How a layer is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LayerForm {
-    Tar,
-    TarGzip,
-    TarZstd,
+    pub(crate) kind: Kind,
 }
 
 /// Downloads `https://…` (or `http://…` of a loopback host) into `cache`, where it is named by its
@@ -96,24 +89,23 @@ pub(crate) fn image(reference: &str, cache: &Path) -> Result<Image, Error> {
     image_with(reference, cache, process())
 }
 
-impl LayerForm {
-    /// By the end of the media type, which OCI's, Docker's and others' have in common:
-    /// `application/vnd.oci.image.layer.v1.tar+gzip`, `application/vnd.docker.….tar.gzip`.
-    fn of(media_type: &str) -> Option<LayerForm> {
-        let forms = [
-            ("tar", LayerForm::Tar),
-            ("tar+gzip", LayerForm::TarGzip),
-            ("tar.gzip", LayerForm::TarGzip),
-            ("tar+zstd", LayerForm::TarZstd),
-            ("tar.zstd", LayerForm::TarZstd),
-        ];
-        let ends = |end: &str| {
-            let rest = media_type.strip_suffix(end);
-            rest.is_some_and(|rest| rest.ends_with(['.', '/', '-']))
-        };
-        let mut found = forms.into_iter().filter(|(end, _)| ends(end));
-        found.next().map(|(_, form)| form)
-    }
+/// The kind of archive that a layer is, by the end of its media type, which OCI's, Docker's and
+/// others' have in common: `application/vnd.oci.image.layer.v1.tar+gzip`,
+/// `application/vnd.docker.….tar.gzip`.
+fn layer_kind(media_type: &str) -> Option<Kind> {
+    let kinds = [
+        ("tar", Kind::Tar),
+        ("tar+gzip", Kind::TarGzip),
+        ("tar.gzip", Kind::TarGzip),
+        ("tar+zstd", Kind::TarZstd),
+        ("tar.zstd", Kind::TarZstd),
+    ];
+    let ends = |end: &str| {
+        let rest = media_type.strip_suffix(end);
+        rest.is_some_and(|rest| rest.ends_with(['.', '/', '-']))
+    };
+    let mut found = kinds.into_iter().filter(|(end, _)| ends(end));
+    found.next().map(|(_, kind)| kind)
 }
 
 fn process() -> Settings<'static> {

@@ -49,14 +49,14 @@ pub(super) fn image(text: &str, cache: &Path, settings: Settings<'_>) -> Result<
         created = found.map_err(|cause| session.named(Room::Blobs, digest, cause))?;
     }
     let mut layers = Vec::new();
-    for LayerBlob { blob, form } in manifest.layers {
+    for LayerBlob { blob, kind } in manifest.layers {
         let wanted = Wanted {
             digest: blob.digest,
             bytes: Some(blob.bytes),
             bytes_max: settings.limits.content_bytes,
         };
         let file = session.obtain(Room::Blobs, wanted)?;
-        layers.push(Layer { file, form });
+        layers.push(Layer { file, kind });
     }
     let created = created.or(manifest.created);
     Ok(Image { layers, created })

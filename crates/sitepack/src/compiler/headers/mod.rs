@@ -333,13 +333,8 @@ mod tests {
             "/", "/a", "/:a", "/*", " ", "\n", "\n X-A: ", "\n !", ":", ":a", ":splat", "#", "\t",
             "\u{0}", "é", "X-B", ", ", "https://", "..", "%", "%2a",
         ];
-        let mut state = 11u64;
-        let mut random = |bound: usize| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            (state >> 33) as usize % bound
-        };
+        let mut numbers = crate::testing::Random(11);
+        let mut random = |bound: usize| numbers.below(bound);
         let mut set = 0;
         for _ in 0..50_000 {
             let count = random(14);

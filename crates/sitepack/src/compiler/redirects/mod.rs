@@ -361,13 +361,8 @@ mod tests {
             "\u{0}",
             "\\",
         ];
-        let mut state = 3u64;
-        let mut random = |bound: usize| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            (state >> 33) as usize % bound
-        };
+        let mut numbers = crate::testing::Random(3);
+        let mut random = |bound: usize| numbers.below(bound);
         let mut read = 0;
         for _ in 0..100_000 {
             let count = random(12);

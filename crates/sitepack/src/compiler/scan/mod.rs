@@ -358,15 +358,12 @@ mod tests {
 
     #[test]
     fn no_text_makes_a_scan_panic() {
-        let mut state = 1_u64;
+        let mut random = crate::testing::Random(1);
         let mut text = Vec::new();
         for round in 0..2000 {
             text.clear();
             for _ in 0..round % 40 {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                text.extend_from_slice(PIECES[(state >> 33) as usize % PIECES.len()]);
+                text.extend_from_slice(PIECES[random.below(PIECES.len())]);
             }
             all(&text);
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::server::Seen;
 use super::{Reply, Server, World};
-use crate::compiler::fetch::LayerForm;
+use crate::compiler::archive::Kind;
 use crate::digest::Digest;
 
 const OCI: &str = "application/vnd.oci.image";
@@ -75,8 +75,8 @@ fn an_image_is_its_layers_in_order() {
     let (world, server) = (World::new(), table.serve());
     let reference = reference(&server, digest_of(&image));
     let found = world.image(&reference).unwrap();
-    let forms: Vec<_> = found.layers.iter().map(|layer| layer.form).collect();
-    assert_eq!(forms, [LayerForm::Tar, LayerForm::TarGzip]);
+    let kinds: Vec<_> = found.layers.iter().map(|layer| layer.kind).collect();
+    assert_eq!(kinds, [Kind::Tar, Kind::TarGzip]);
     let texts = found
         .layers
         .iter()

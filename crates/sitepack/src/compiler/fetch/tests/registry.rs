@@ -12,7 +12,8 @@ use std::time::Duration;
 use ureq::Agent;
 
 use super::World;
-use crate::compiler::fetch::{LayerForm, file, image};
+use crate::compiler::archive::Kind;
+use crate::compiler::fetch::{file, image};
 use crate::digest::Digest;
 
 const TOOL: &str = "docker-registry";
@@ -181,7 +182,7 @@ fn two_poems_come_from_docker_registry() {
         let found = image(&reference, cache.path()).unwrap();
         assert_eq!(found.created.as_deref(), Some("2026-11-22T10:00:00Z"));
         for (layer, expected) in found.layers.iter().zip([&one, &two]) {
-            assert_eq!(layer.form, LayerForm::TarGzip);
+            assert_eq!(layer.kind, Kind::TarGzip);
             let mut plain = Vec::new();
             let mut decoder = flate2::read::GzDecoder::new(File::open(&layer.file).unwrap());
             decoder.read_to_end(&mut plain).unwrap();
