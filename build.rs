@@ -1,6 +1,6 @@
 //! Compiles the site into the packed site that `src/embedded.rs` includes: the mounts of
 //! `chapbook.toml`, or one mount of files from `CHAPBOOK_SITE=SOURCE`. README.md lists the
-//! variables; `sitepack::compiler::Compiler::from_environment` reads them.
+//! variables; `sitepack::compiler::Compiler::from_environment` reads them. Then stamps it.
 
 use std::error::Error;
 use std::fs::File;
@@ -10,13 +10,18 @@ use std::{env, fmt};
 
 use sitepack::compiler::{Compiled, Compiler, Finding, denied};
 
+#[path = "build/about.rs"]
+mod about;
+
 /// What is compiled, if nothing else is asked for.
 const CONFIG: &str = "chapbook.toml";
 /// How many findings cargo is told; `chapbook check` shows all.
 const WARNINGS_MAX: usize = 20;
 
 fn main() -> ExitCode {
-    let done = compile().inspect_err(|error| directive("error", error));
+    let done = compile()
+        .and_then(|()| about::tell(&option, &directive))
+        .inspect_err(|error| directive("error", error));
     done.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
@@ -54,10 +59,8 @@ fn tell(compiled: &Compiled) -> Result<(), Box<dyn Error>> {
     }
     for hidden in &compiled.left_out {
         let name = hidden.display();
-        directive(
-            "warning",
-            format!("left out, since its name begins with a dot: {name}"),
-        );
+        let warning = format_args!("left out, since its name begins with a dot: {name}");
+        directive("warning", &warning);
     }
     let told = compiled
         .findings
@@ -75,11 +78,9 @@ fn tell(compiled: &Compiled) -> Result<(), Box<dyn Error>> {
 }
 
 /// Says something to cargo. A name with a line break in it must not become another directive.
-fn directive(name: &str, text: impl fmt::Display) {
-    println!(
-        "cargo::{name}={}",
-        text.to_string().replace(char::is_control, " ")
-    );
+fn directive(name: &str, text: &dyn fmt::Display) {
+    let text = text.to_string().replace(char::is_control, " ");
+    println!("cargo::{name}={text}");
 }
 
 /// An environment variable, if it is set and not empty; a change of it compiles again.

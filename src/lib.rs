@@ -26,6 +26,7 @@
 //! `http/` is one rule of the RFCs with its table of cases at the bottom. `docs/http.md` leads
 //! from the RFCs' sections to files and tests. `tests/it/tidy.rs` checks the rules above.
 
+pub mod about;
 pub mod cli;
 mod commands;
 pub mod embedded;

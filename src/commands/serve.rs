@@ -9,6 +9,7 @@ use super::compile;
 use super::site;
 #[cfg(feature = "pack")]
 use super::watch::Watch;
+use crate::about;
 use crate::cli::{Failure, ServeOptions};
 use crate::log::{AccessLog, say};
 #[cfg(feature = "pack")]
@@ -41,11 +42,12 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         AccessLog::off()
     };
     let started = format!(
-        "serving {} on {} by {}, version {}",
+        "serving {} on {} by {}, version {} ({})",
         serving.told,
         address.local_url(),
         options.engine.name(),
-        env!("CARGO_PKG_VERSION"),
+        about::VERSION,
+        about::BUILD,
     );
     let mut context = (serving.context)(access_log);
     context.options = options.server;

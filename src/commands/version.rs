@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{human, print, site};
+use crate::about;
 use crate::cli::Failure;
 use crate::server::Engine;
 
 pub(super) fn run(json: bool) -> Result<(), Failure> {
     let site = site()?;
-    let version = env!("CARGO_PKG_VERSION");
     let engine = Engine::default().name();
     let provenance = site.provenance();
     let provenance: Option<Value> = provenance
@@ -17,7 +17,13 @@ pub(super) fn run(json: bool) -> Result<(), Failure> {
         .map_err(Failure::failed)?;
     let text = if json {
         let version = json!({
-            "version": version,
+            "version": about::VERSION,
+            "build": about::BUILD,
+            "commit": about::COMMIT,
+            "source_time": about::source_time().map(sitepack::date::rfc3339),
+            "rustc": about::RUSTC,
+            "target": about::TARGET,
+            "features": about::features().collect::<Vec<_>>(),
             "engine": engine,
             "site": {
                 "sha256": site.digest().hex(),
@@ -30,7 +36,12 @@ pub(super) fn run(json: bool) -> Result<(), Failure> {
         format!("{version:#}\n")
     } else {
         format!(
-            "chapbook {version}\nengine {engine}\nsite {}, {} paths, {}\n",
+            "chapbook {} ({})\n{}, for {}\nfeatures {}\nengine {engine}\nsite {}, {} paths, {}\n",
+            about::VERSION,
+            about::BUILD,
+            about::RUSTC,
+            about::TARGET,
+            about::features().collect::<Vec<_>>().join(" "),
             site.digest(),
             site.len(),
             human(site.bytes())

@@ -96,6 +96,12 @@ fn version_tells_the_site() {
         crate::sites::poems().digest().hex()
     );
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(version["build"], chapbook::about::BUILD);
+    let rustc = version["rustc"].as_str().unwrap();
+    assert!(rustc.starts_with("rustc 1."), "{rustc}");
+    let features: Vec<&str> = chapbook::about::features().collect();
+    assert_eq!(version["features"], serde_json::json!(features));
+    assert!(!features.contains(&"default") && !features.is_empty());
     assert!(text(&ran(&["-V"]).stdout).starts_with("chapbook "));
 }
 

@@ -43,6 +43,7 @@ mod server;
 mod shutdown;
 mod site;
 mod sites;
+mod stamp;
 #[cfg(feature = "zstd")]
 mod stored;
 #[cfg(feature = "zstd")]

@@ -41,6 +41,41 @@ struct Entry {
     start: Vec<f64>,
 }
 
+/// Processor time as a ratio: what the noise of the machine leaves standing, since both runs of a
+/// ratio are of one round.
+fn ratios(text: &mut String, entries: &[Entry]) {
+    let Some((first, others)) = entries.split_first() else {
+        return;
+    };
+    let _ = writeln!(
+        text,
+        "## Processor time as a ratio to {}\n\nThe median of the rounds' ratios.\n",
+        first.name
+    );
+    let sizes = SIZES.map(|(size, _)| size);
+    let heads = sizes
+        .map(|size| format!("{size} keep-alive | {size} one connection a request"))
+        .join(" | ");
+    let _ = writeln!(text, "| server | {heads} |");
+    let _ = writeln!(text, "|---|{}", "---:|".repeat(SIZES.len() * 2));
+    for entry in others {
+        let _ = write!(text, "| {} |", entry.name);
+        for (runs, firsts) in entry.runs.iter().zip(&first.runs) {
+            let pairs = runs.iter().zip(firsts);
+            let mut ratios: Vec<f64> = pairs
+                .map(|(run, first)| run.microseconds / first.microseconds)
+                .collect();
+            if ratios.is_empty() {
+                text.push_str(" - |");
+            } else {
+                let _ = write!(text, " {:.2} |", median(&mut ratios));
+            }
+        }
+        text.push('\n');
+    }
+    text.push('\n');
+}
+
 /// Every server beside every other.
 pub(crate) fn compare(rounds: usize) -> Done {
     let files = files()?;
@@ -226,6 +261,7 @@ fn report(entries: &[Entry], versions: &str, rounds: usize) -> Done {
         }
         text.push('\n');
     }
+    ratios(&mut text, entries);
     text.push_str(
         "## Start and memory\n\n| server | start to first response, ms | resident, KiB |\n",
     );
