@@ -26,6 +26,7 @@ pub mod made;
 mod path;
 mod reader;
 pub mod rules;
+pub mod tar;
 #[cfg(test)]
 mod testing;
 mod verify;
