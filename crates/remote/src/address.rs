@@ -107,14 +107,10 @@ impl Address {
     #[must_use]
     pub fn with_query(&self, fields: &[(&str, &str)]) -> Address {
         let mut query = self.query.clone().unwrap_or_default();
-        for (name, value) in fields {
-            if !query.is_empty() {
-                query.push('&');
-            }
-            query.push_str(name);
-            query.push('=');
-            query.push_str(&in_query(value));
+        if !query.is_empty() {
+            query.push('&');
         }
+        query.push_str(&form(fields));
         Address {
             query: Some(query),
             ..self.clone()
@@ -222,6 +218,16 @@ fn none_if_empty(rest: &str) -> Result<Option<&'static str>, String> {
         _ if rest.starts_with(':') => Ok(None),
         _ => Err("its host is malformed".to_owned()),
     }
+}
+
+/// Names and values as a form has them, `a=b&c=d`, percent-encoded.
+#[must_use]
+pub fn form(fields: &[(&str, &str)]) -> String {
+    let fields = fields.iter();
+    let pairs: Vec<String> = fields
+        .map(|(name, value)| format!("{name}={}", in_query(value)))
+        .collect();
+    pairs.join("&")
 }
 
 /// Percent-encodes everything that might mean something in a query (RFC 3986 §2.3), or in a form.

@@ -19,7 +19,7 @@ mod name;
 mod proxy;
 mod redact;
 
-pub use address::{Address, Scheme, host_and_port};
+pub use address::{Address, Scheme, form, host_and_port};
 pub use certificates::tls;
 pub use challenge::{Challenge, challenges};
 pub use deadline::Deadline;
