@@ -52,6 +52,8 @@ fn files(directory: &str, ending: &str) -> Vec<String> {
 fn rust() -> Vec<String> {
     let rooms = [
         "src",
+        "crates/registry/src",
+        "crates/registry/tests",
         "crates/remote/src",
         "crates/sitepack/src",
         "tests",
@@ -231,11 +233,22 @@ fn only_fetch_asks_a_network() {
     absent(&elsewhere, &["ureq", "std::net"], &[]);
 }
 
+/// The right to delete is never asked for.
+#[test]
+fn nothing_deletes_in_a_registry() {
+    absent(
+        &["crates/registry/src", "crates/remote/src"],
+        &["DELETE", "delete"],
+        &[],
+    );
+}
+
 #[test]
 fn unsafe_stands_in_one_file() {
     absent(
         &[
             "src",
+            "crates/registry/src",
             "crates/remote/src",
             "crates/sitepack/src",
             "xtask/src",
@@ -473,6 +486,7 @@ fn no_path_of_a_machine_is_in_the_tree() {
 fn every_dependency_has_its_reason() {
     for manifest in [
         "Cargo.toml",
+        "crates/registry/Cargo.toml",
         "crates/remote/Cargo.toml",
         "crates/sitepack/Cargo.toml",
         "xtask/Cargo.toml",

@@ -77,7 +77,7 @@ impl<'a> Repository<'a> {
         match answer.status {
             200 => Ok(true),
             404 => Ok(false),
-            _ => Err(self.refused(Method::Head, &answer)),
+            _ => Err(self.explained(&address, &answer)),
         }
     }
 
@@ -156,7 +156,7 @@ impl<'a> Repository<'a> {
         match answer.status {
             200 => Ok(stated(&answer).and_then(|digest| digest.ok())),
             404 => Ok(None),
-            _ => Err(self.refused(Method::Head, &answer)),
+            _ => Err(self.explained(&address, &answer)),
         }
     }
 
@@ -281,6 +281,14 @@ impl<'a> Repository<'a> {
     fn broken(&self, method: Method, cause: &str) -> String {
         self.authority
             .masked(&format!("{}: {cause}", method.name()))
+    }
+
+    /// § An answer to HEAD has no words: the same is asked with GET, for them alone.
+    fn explained(&self, address: &Address, answer: &Answer) -> String {
+        match self.once(&plain(Method::Get, address)) {
+            Ok(said) if said.status == answer.status => self.refused(Method::Get, &said),
+            Ok(_) | Err(_) => self.refused(Method::Head, answer),
+        }
     }
 
     /// `PUT https://…: it answered 405 Method Not Allowed: UNSUPPORTED: the operation …`.

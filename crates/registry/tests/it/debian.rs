@@ -126,7 +126,15 @@ fn what_was_pushed_is_what_others_read() {
         let path = place.path().join(format!("{kind}.tar"));
         let to = format!("{kind}:{}:poems:v1", path.display());
         let from = format!("docker://{}", registry.name("poems:v1"));
-        skopeo(&place, &["copy", "--src-tls-verify=false", &from, &to]);
+        let keep = if kind == "oci-archive" {
+            "--preserve-digests"
+        } else {
+            "--all"
+        };
+        skopeo(
+            &place,
+            &["copy", "--src-tls-verify=false", keep, &from, &to],
+        );
         let name = registry.name(&format!("copies:{tag}"));
         let printed = place.run(&["push", path.to_str().unwrap(), &name]);
         let (manifest, config) = seen(&place, &name);
