@@ -15,6 +15,16 @@ use crate::repository::{Action, Repository};
 use crate::{World, written};
 
 const VERB: &str = "inspect";
+/// What is told in words, in the order in which people ask.
+const PARTS: [&str; 7] = [
+    "name",
+    "digest",
+    "mediaType",
+    "size",
+    "manifests",
+    "config",
+    "layers",
+];
 
 /// Prints what is there.
 pub(crate) fn run(
@@ -47,7 +57,11 @@ pub(crate) fn run(
         return written(writeln!(out, "{told:#}"));
     }
     let mut lines = Vec::new();
-    lay_out("", &told, &mut lines);
+    for part in PARTS {
+        if let Some(value) = told.get(part) {
+            lay_out(part, value, &mut lines);
+        }
+    }
     written(writeln!(out, "{}", lines.join("\n")))
 }
 
@@ -122,10 +136,7 @@ fn configured(config: &Value) -> Map<String, Value> {
 
 /// One line a value, `config.labels.a: b`.
 fn lay_out(name: &str, value: &Value, lines: &mut Vec<String>) {
-    let below = |part: &str| match name {
-        "" => part.to_owned(),
-        name => format!("{name}.{part}"),
-    };
+    let below = |part: &str| format!("{name}.{part}");
     match value {
         Value::Object(fields) => {
             for (part, value) in fields {
