@@ -21,6 +21,15 @@ const BAR_WIDTH: u64 = 30;
 /// How many findings are shown while something else is done; `check` shows them all.
 const SHOWN_MAX: usize = 20;
 
+/// Leaves nothing half written, on the disk or on the terminal: for a process that ends, whatever
+/// its other threads are doing.
+pub(super) fn abandon() {
+    if io::stderr().is_terminal() {
+        let _ = write!(io::stderr(), "\r\x1b[K");
+    }
+    sitepack::compiler::abandon();
+}
+
 /// The compiler for a site.
 pub(super) fn compiler(options: &SiteOptions) -> Compiler {
     let mount = Mount::files(&options.base_path, options.source.clone())

@@ -272,6 +272,13 @@ impl<'a> Site<'a> {
         self.header.modified
     }
 
+    /// Whether this program can make all that the site does not store: one without the feature
+    /// `zstd` makes nothing of zstd frames.
+    #[must_use]
+    pub fn can_be_made(&self) -> bool {
+        cfg!(feature = "zstd") || self.header.has_frames == 0
+    }
+
     /// Where the site came from, as JSON, if it says.
     #[must_use]
     pub fn provenance(&self) -> Option<&'a str> {
