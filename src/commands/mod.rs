@@ -1,5 +1,7 @@
 //! The commands, one a file.
 
+#[cfg(feature = "pack")]
+mod block;
 mod cat;
 #[cfg(feature = "pack")]
 mod check;
