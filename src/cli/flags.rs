@@ -22,7 +22,7 @@ const PACK: &[&str] = &["pack"];
 const SITE: &[&str] = &["serve", "pack", "check"];
 
 /// Every flag.
-pub(super) const FLAGS: [Flag; if cfg!(feature = "pack") { 28 } else { 15 }] = [
+pub(super) const FLAGS: &[Flag] = &[
     Flag {
         long: "listen",
         short: None,
@@ -272,7 +272,7 @@ pub(super) struct Usage {
 }
 
 /// Every command.
-pub(super) const COMMANDS: [Usage; if cfg!(feature = "pack") { 9 } else { 7 }] = [
+pub(super) const COMMANDS: &[Usage] = &[
     Usage {
         name: "serve",
         arguments: if cfg!(feature = "pack") {
@@ -340,7 +340,7 @@ pub(super) fn help(command: Option<&str>) -> String {
         let _ = writeln!(text, "  {:<30} {}", line.trim_end(), usage.help);
     }
     text.push_str("\noptions:\n");
-    for flag in &FLAGS {
+    for flag in FLAGS {
         if command.is_some_and(|name| !flag.commands.contains(&name)) {
             continue;
         }

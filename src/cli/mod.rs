@@ -393,14 +393,14 @@ mod tests {
         let Ok(Command::Help(text)) = read("--help", &[]) else {
             panic!("no help")
         };
-        for usage in &COMMANDS {
+        for usage in COMMANDS {
             assert!(
                 text.contains(&format!("chapbook {}", usage.name)),
                 "{}",
                 usage.name
             );
         }
-        for flag in &FLAGS {
+        for flag in FLAGS {
             assert!(text.contains(&format!("--{}", flag.long)), "{}", flag.long);
             assert!(text.contains(flag.variable), "{}", flag.variable);
         }

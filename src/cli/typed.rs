@@ -86,7 +86,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
     /// Every flag belongs to the command.
     fn check_flags(&self) -> Result<(), Failure> {
         let command = self.command.as_deref().unwrap_or("serve");
-        for flag in &FLAGS {
+        for flag in FLAGS {
             let typed = self.flags.iter().any(|(name, _)| *name == flag.long);
             let fits = flag.commands.contains(&command) || (self.version && flag.long == "json");
             if typed && !fits {
