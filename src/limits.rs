@@ -210,6 +210,20 @@ pub const ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
 /// `docs/decisions/0007-sendfile.md`.
 pub const SENDFILE_BYTES_MIN: u64 = 16_384;
 
+/// How far into its executable a site is looked for, where the system does not tell where it is:
+/// behind all that the linker puts before it, which is 5 MB, and 100 in a build for debugging. Each
+/// page costs a read, some 10 ms in all.
+pub const SITE_OFFSET_BYTES_MAX: u64 = 128 << 20;
+
+/// `serve DIR --watch`: how many sites are held, the one that is served, and those of before that
+/// something is still answered from; another is on the way besides. So a change does not wait for
+/// one large download, nor memory hold more than four times a site.
+pub const GENERATIONS_SITES_MAX: usize = 3;
+
+/// `serve DIR --watch`: how long it waits at that bound. The native engine ends what is still
+/// answered after `DRAIN_SECONDS_MAX`; of tiny_http's, each of its few threads may hold a site.
+pub const GENERATIONS_SECONDS_MAX: u64 = DRAIN_SECONDS_MAX + 3;
+
 /// The bounds on a request that its reader and the core share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLimits {

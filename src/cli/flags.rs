@@ -134,7 +134,8 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Some("SECONDS"),
         variable: "CHAPBOOK_WRITE_TIMEOUT",
         commands: SERVE,
-        help: "for a client to take 4 KiB of an answer [default: 10]",
+        help: "a client that takes less than 64 KiB of an answer in so long is cut off; no bound \
+               on the whole [default: 10]",
     },
     #[cfg(feature = "pack")]
     Flag {

@@ -1,5 +1,7 @@
 //! The commands, one a file.
 
+#[cfg(feature = "pack")]
+mod block;
 mod cat;
 #[cfg(feature = "pack")]
 mod check;
@@ -49,9 +51,21 @@ pub fn run(command: Command) -> ExitCode {
     }
 }
 
-/// The site in this executable.
-fn site() -> Result<Site<'static>, Failure> {
+/// The site in this executable, for those who need no contents of it.
+fn index() -> Result<Site<'static>, Failure> {
     embedded::site().map_err(|e| Failure::unusable(format!("failed to open the site: {e}")))
+}
+
+/// The site in this executable, if all of its contents can be made.
+fn site() -> Result<Site<'static>, Failure> {
+    let site = index()?;
+    if site.can_be_made() {
+        return Ok(site);
+    }
+    Err(Failure::unusable(
+        "failed to open the site: it is stored `small`, and this executable was built without the \
+         feature `zstd`; pack it with --store coded, or with a --base that was built with it",
+    ))
 }
 
 /// Writes to standard output. A reader that has seen enough (`chapbook ls | head`) is no failure.

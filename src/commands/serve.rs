@@ -1,5 +1,7 @@
 //! `chapbook serve`.
 
+#[cfg(all(unix, feature = "native"))]
+use std::io;
 use std::sync::Arc;
 
 use sitepack::Site;
@@ -24,8 +26,13 @@ use crate::{
 
 pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let failed = |error| Failure::failed(format!("failed to start: {error}"));
-    let signals = Signals::catch().map_err(failed)?;
+    #[cfg(feature = "pack")]
+    let clean_up = compile::abandon;
+    #[cfg(not(feature = "pack"))]
+    let clean_up = || ();
+    let signals = Signals::catch(clean_up).map_err(failed)?;
     let serving = Serving::of(options)?;
+    signals.prepared();
     let listening = format!("failed to listen on `{}`", options.listen);
     let unusable = |error| Failure::unusable(format!("{listening}: {error}"));
     // A thread has one connection at least.
@@ -54,21 +61,32 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     #[cfg(all(unix, feature = "native"))]
     if options.engine == Engine::Native {
         context.site_file = embedded::bytes()
-            .and_then(SiteFile::executable)
+            .and_then(site_file)
             .inspect_err(|e| say(format_args!("large contents are copied, not sent: {e}")))
             .ok();
     }
     let context = Arc::new(context);
-    signals.end(context.clone()).map_err(failed)?;
+    signals.end(context.clone());
     say(format_args!("{started}"));
     #[cfg(feature = "pack")]
     if let Some(watch) = serving.watch {
         watch.start(context.clone()).map_err(failed)?;
     }
-    server::serve(options.engine, bound, &context).map_err(failed)?;
+    let served = server::serve(options.engine, bound, &context).map_err(failed);
+    // It may be packing again.
+    clean_up();
+    served?;
     context.access_log.flush();
     say(format_args!("{}", context.statistics));
     Ok(())
+}
+
+/// The file that the site can be sent from: the executable. Where `/proc` does not tell where in
+/// it, as in an empty root, the site is looked for in the file of the executable's name.
+#[cfg(all(unix, feature = "native"))]
+fn site_file(site: &'static [u8]) -> io::Result<SiteFile> {
+    SiteFile::executable(site)
+        .or_else(|error| SiteFile::within(embedded::executable()?, site).map_err(|_| error))
 }
 
 /// What is served.

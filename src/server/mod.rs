@@ -192,6 +192,12 @@ impl Context {
         self.served.replace(site, &self.shutdown);
     }
 
+    /// How many sites are held: the current one, and those that something is still answered from.
+    #[must_use]
+    pub fn generations(&self) -> usize {
+        self.served.generations()
+    }
+
     /// How many connections there are, where the engine counts them.
     #[must_use]
     pub fn connections(&self) -> usize {

@@ -1,7 +1,10 @@
 //! How serving ends: the first SIGTERM or SIGINT begins the drain, the second ends the process.
+//! While the site that is to be served is still being packed, the first one ends it at once.
 //!
 //! A process that is PID 1 gets only the signals that it handles, so both are handled.
 
+#[cfg(unix)]
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +13,8 @@ use std::time::Instant;
 
 #[cfg(unix)]
 use crate::limits::SIGNALS_TOGETHER_MILLISECONDS;
+#[cfg(unix)]
+use crate::log::say;
 
 type Call = Box<dyn Fn() + Send>;
 
@@ -87,57 +92,104 @@ impl std::fmt::Debug for Shutdown {
     }
 }
 
-/// SIGTERM and SIGINT, caught: none is lost from now on, whoever hears of it later.
+/// SIGTERM and SIGINT, caught: none is lost from now on, and each does what fits the stage that the
+/// process is in.
+pub(crate) struct Signals {
+    #[cfg(unix)]
+    stage: Arc<Mutex<Stage>>,
+}
+
+/// What a signal meets.
 #[cfg(unix)]
-pub(crate) struct Signals(signal_hook::iterator::Signals);
+enum Stage {
+    /// A site is being packed, perhaps for minutes: nobody would miss it.
+    Preparing,
+    /// The server starts, and has to clean up when it ends. Whether a signal has come.
+    Starting { signalled: bool },
+    /// It serves.
+    Serving(Arc<super::Context>),
+}
 
 #[cfg(unix)]
 impl Signals {
-    /// Catches them.
+    /// Catches them, and listens for them on a thread of its own. Until [`Signals::prepared`] the
+    /// first one ends the process, after `clean_up`.
     ///
     /// # Errors
     /// When they cannot be handled.
-    pub(crate) fn catch() -> std::io::Result<Signals> {
+    pub(crate) fn catch(clean_up: fn()) -> std::io::Result<Signals> {
         use signal_hook::consts::{SIGINT, SIGTERM};
-        signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map(Signals)
+        let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+        let stage = Arc::new(Mutex::new(Stage::Preparing));
+        let staged = stage.clone();
+        let listen = move || {
+            let mut first = None;
+            for signal in signals.forever() {
+                let since: Instant = *first.get_or_insert_with(Instant::now);
+                // Held to the end of the process: nobody leaves a stage that ends.
+                let mut stage = staged.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(code) = stage.hear(signal, since) {
+                    clean_up();
+                    if let Stage::Preparing = *stage {
+                        say(format_args!("ended before there was a site to serve"));
+                    }
+                    std::process::exit(code);
+                }
+            }
+        };
+        let builder = std::thread::Builder::new().name("signals".to_owned());
+        builder.spawn(listen).map(|_| Signals { stage })
     }
 
-    /// Listens for them on a thread of its own: the first begins the shutdown, a second one ends
-    /// the process. What comes with the first, as from `timeout`, which tells the process and its
-    /// group, is not a second one.
-    ///
-    /// # Errors
-    /// When there can be no thread.
-    pub(crate) fn end(mut self, context: std::sync::Arc<super::Context>) -> std::io::Result<()> {
-        let listen = move || {
-            let together = Duration::from_millis(SIGNALS_TOGETHER_MILLISECONDS);
-            let mut first: Option<Instant> = None;
-            for signal in self.0.forever() {
-                let since = *first.get_or_insert_with(Instant::now);
+    /// From now on the process has something to lose, and the first signal waits for
+    /// [`Signals::end`].
+    pub(crate) fn prepared(&self) {
+        *self.stage() = Stage::Starting { signalled: false };
+    }
+
+    /// Has the first signal begin the shutdown, and a second one end the process.
+    pub(crate) fn end(self, context: Arc<super::Context>) {
+        let mut stage = self.stage();
+        if let Stage::Starting { signalled: true } = *stage {
+            context.begin_shutdown();
+        }
+        *stage = Stage::Serving(context);
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(unix)]
+impl Stage {
+    /// Takes note of a signal, `since` the first one: the exit code, if that ends the process. What
+    /// comes with the first, as from `timeout`, which tells the process and its group, is not a
+    /// second one.
+    fn hear(&mut self, signal: i32, since: Instant) -> Option<i32> {
+        let together = Duration::from_millis(SIGNALS_TOGETHER_MILLISECONDS);
+        match self {
+            Stage::Preparing => return Some(0),
+            Stage::Starting { signalled } => *signalled = true,
+            Stage::Serving(context) => {
                 if context.shutdown.is_begun() && since.elapsed() >= together {
-                    std::process::exit(128 + signal);
+                    return Some(128 + signal);
                 }
                 context.begin_shutdown();
             }
-        };
-        std::thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(listen)
-            .map(|_| ())
+        }
+        None
     }
 }
 
 /// Where there are no such signals, the process is ended from outside.
 #[cfg(not(unix))]
-pub(crate) struct Signals;
-
-#[cfg(not(unix))]
 impl Signals {
-    pub(crate) fn catch() -> std::io::Result<Signals> {
-        Ok(Signals)
+    pub(crate) fn catch(_clean_up: fn()) -> std::io::Result<Signals> {
+        Ok(Signals {})
     }
 
-    pub(crate) fn end(self, _context: std::sync::Arc<super::Context>) -> std::io::Result<()> {
-        Ok(())
-    }
+    pub(crate) fn prepared(&self) {}
+
+    pub(crate) fn end(self, _context: std::sync::Arc<super::Context>) {}
 }

@@ -129,6 +129,8 @@ pub(crate) fn executable(file: &std::path::Path) -> Command {
 pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
+    /// What it had to say up to its address.
+    pub(crate) said: String,
     pub(crate) stderr: BufReader<ChildStderr>,
 }
 
@@ -156,6 +158,7 @@ impl Running {
         Running {
             child,
             address,
+            said: line,
             stderr,
         }
     }

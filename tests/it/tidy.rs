@@ -358,6 +358,7 @@ fn every_limit_names_its_unit_and_its_reason() {
             "DESCRIPTORS",
             "EVENTS",
             "REQUESTS",
+            "SITES",
         ];
         assert!(
             units

@@ -29,6 +29,7 @@ mod gathered;
 mod headers;
 mod index;
 mod page;
+mod part;
 mod poem;
 mod policy;
 mod read;
@@ -54,6 +55,7 @@ pub use self::error::Error;
 pub use self::finding::{Finding, FindingKind};
 use self::gathered::Gathered;
 use self::page::Page;
+pub use self::part::abandon;
 pub use self::sources::Source;
 pub use self::survey::Csp;
 use self::survey::Survey;
@@ -303,7 +305,7 @@ impl Compiler {
     }
 
     /// The time of the data set in seconds since 1970, for `Last-Modified`. Without it the latest
-    /// date that a poem states counts; times of files never do.
+    /// counts that a poem or a source as a whole states; times of files in a directory never do.
     #[must_use]
     pub fn modified(mut self, seconds: Option<u64>) -> Compiler {
         self.modified = seconds;
