@@ -5,10 +5,12 @@ pub mod conversation;
 mod making;
 #[cfg(all(unix, feature = "native"))]
 mod native;
+pub mod proxy;
 mod served;
 mod shutdown;
 #[cfg(feature = "tiny_http")]
 mod tiny;
+mod trusted;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -23,6 +25,7 @@ pub use native::site_file::SiteFile;
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::Signals;
 use sitepack::OwnedSite;
+pub use trusted::Trusted;
 
 use self::served::Served;
 use crate::http::connection::persists;

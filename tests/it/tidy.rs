@@ -358,6 +358,9 @@ fn every_limit_names_its_unit_and_its_reason() {
             "DESCRIPTORS",
             "EVENTS",
             "REQUESTS",
+            "LISTENERS",
+            "HOPS",
+            "NETWORKS",
         ];
         assert!(
             units
