@@ -1,6 +1,7 @@
 //! How serving ends: the first SIGTERM or SIGINT begins the drain, the second ends the process.
+//! SIGHUP does not end it; what it asks for, the command knows.
 //!
-//! A process that is PID 1 gets only the signals that it handles, so both are handled.
+//! A process that is PID 1 gets only the signals that it handles, so these are handled.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -41,8 +42,11 @@ impl Shutdown {
 
     /// Has `call` called when it begins; at once if it has.
     #[cfg_attr(
-        not(all(unix, feature = "native")),
-        expect(dead_code, reason = "event loops have to be woken")
+        not(unix),
+        expect(
+            dead_code,
+            reason = "there are neither event loops nor service managers"
+        )
     )]
     pub(crate) fn on_begin(&self, call: impl Fn() + Send + 'static) {
         let mut calls = self.calls();
@@ -87,7 +91,7 @@ impl std::fmt::Debug for Shutdown {
     }
 }
 
-/// SIGTERM and SIGINT, caught: none is lost from now on, whoever hears of it later.
+/// SIGTERM, SIGINT and SIGHUP, caught: none is lost from now on, whoever hears of it later.
 #[cfg(unix)]
 pub(crate) struct Signals(signal_hook::iterator::Signals);
 
@@ -98,21 +102,29 @@ impl Signals {
     /// # Errors
     /// When they cannot be handled.
     pub(crate) fn catch() -> std::io::Result<Signals> {
-        use signal_hook::consts::{SIGINT, SIGTERM};
-        signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map(Signals)
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]).map(Signals)
     }
 
     /// Listens for them on a thread of its own: the first begins the shutdown, a second one ends
     /// the process. What comes with the first, as from `timeout`, which tells the process and its
-    /// group, is not a second one.
+    /// group, is not a second one. SIGHUP has `hung_up` called.
     ///
     /// # Errors
     /// When there can be no thread.
-    pub(crate) fn end(mut self, context: std::sync::Arc<super::Context>) -> std::io::Result<()> {
+    pub(crate) fn end(
+        mut self,
+        context: std::sync::Arc<super::Context>,
+        hung_up: Box<dyn Fn() + Send>,
+    ) -> std::io::Result<()> {
         let listen = move || {
             let together = Duration::from_millis(SIGNALS_TOGETHER_MILLISECONDS);
             let mut first: Option<Instant> = None;
             for signal in self.0.forever() {
+                if signal == signal_hook::consts::SIGHUP {
+                    hung_up();
+                    continue;
+                }
                 let since = *first.get_or_insert_with(Instant::now);
                 if context.shutdown.is_begun() && since.elapsed() >= together {
                     std::process::exit(128 + signal);
@@ -137,7 +149,11 @@ impl Signals {
         Ok(Signals)
     }
 
-    pub(crate) fn end(self, _context: std::sync::Arc<super::Context>) -> std::io::Result<()> {
+    pub(crate) fn end(
+        self,
+        _context: std::sync::Arc<super::Context>,
+        _hung_up: Box<dyn Fn() + Send>,
+    ) -> std::io::Result<()> {
         Ok(())
     }
 }
