@@ -5,8 +5,8 @@
 //!    itself mean nothing.
 //! 2. Each has to be a stream socket that listens. One that is not, or is not there: an error that
 //!    names it, and nothing starts.
-//! 3. This happens before anything else is opened: a count that is too high must not lead to the
-//!    descriptors of this program itself.
+//! 3. All are taken before anything else is opened, a second handle of one among it: a count that
+//!    is too high must not lead to the descriptors of this program itself.
 //! 4. They stay systemd's, too: neither shut down nor removed at the end, and whoever connects
 //!    while nobody serves is served by the next.
 
@@ -36,16 +36,18 @@ pub(crate) fn passed(shape: Shape) -> Result<Vec<Bound>, String> {
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
         // It removes the variables: no other process is to find them.
         let mut sockets = ListenFd::from_env();
-        let take = |(index, name): (usize, String)| {
-            let taken = take(&mut sockets, index, shape);
-            taken.map_err(|error| {
-                let number = index + FIRST;
-                format!("failed to take over descriptor {number}, `{name}`: {error}")
-            })
-        };
-        let names = names.split(':').map(str::to_owned);
-        let names = names.chain(std::iter::repeat("unknown".to_owned()));
-        return (0..count).zip(names).map(take).collect();
+        let taken: Vec<_> = (0..count).map(|index| take(&mut sockets, index)).collect();
+        let names = names.split(':').chain(std::iter::repeat("unknown"));
+        let bound = (FIRST..)
+            .zip(names)
+            .zip(taken)
+            .map(|((number, name), taken)| {
+                let bound = taken.and_then(|listener| bound(listener, shape));
+                bound.map_err(|error| {
+                    format!("failed to take over descriptor {number}, `{name}`: {error}")
+                })
+            });
+        return bound.collect();
     }
     Ok(Vec::new())
 }
@@ -53,12 +55,15 @@ pub(crate) fn passed(shape: Shape) -> Result<Vec<Bound>, String> {
 /// SD_LISTEN_FDS_START of sd-daemon.h.
 const FIRST: usize = 3;
 
-fn take(sockets: &mut ListenFd, index: usize, shape: Shape) -> io::Result<Bound> {
+fn take(sockets: &mut ListenFd, index: usize) -> io::Result<Listener> {
     let gone = || io::Error::other("it is not there");
-    let listener = match sockets.take_unix_listener(index) {
+    Ok(match sockets.take_unix_listener(index) {
         Ok(listener) => Listener::Unix(listener.ok_or_else(gone)?),
         Err(_) => Listener::Tcp(sockets.take_tcp_listener(index)?.ok_or_else(gone)?),
-    };
+    })
+}
+
+fn bound(listener: Listener, shape: Shape) -> io::Result<Bound> {
     if !listener.socket().is_listener()? {
         return Err(io::Error::other(
             "it is a stream socket, but does not listen",

@@ -475,14 +475,10 @@ fn drop_unanswered(request: tiny_http::Request) {
 fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Context) -> bool {
     let started = Instant::now();
     let time = (context.clock)();
-    let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
     let head = Head::of(&request);
     let fields = head.fields();
     let parsed = head.request(&fields);
-    let trusted = &context.proxies.trusted;
-    let forwarded = trusted
-        .believes(peer)
-        .then(|| forwarded::client(parsed.fields, |address| trusted.holds(address)));
+    let peer = client(&request, parsed.fields, context);
     let (mut response, announced) = if fields.iter().all(|field| is_field(field.name, field.value))
     {
         // If the framing is in conflict, that is the answer, and it closes. What tiny_http makes
@@ -534,7 +530,7 @@ fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Contex
     context.statistics.answered(status, bytes);
     context.access_log.record(&Line {
         time,
-        peer: forwarded.flatten().or(peer),
+        peer,
         method: parsed.method,
         target: parsed.target,
         status,
@@ -545,6 +541,16 @@ fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Contex
     });
     // What the client wants closed, tiny_http closes.
     sent.is_ok() && (connection != Connection::Close || !persists(&parsed))
+}
+
+/// The client's address: the peer's, or what it says of its own client, if it is believed.
+fn client(request: &tiny_http::Request, fields: Fields<'_>, context: &Context) -> Option<IpAddr> {
+    let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
+    let trusted = &context.proxies.trusted;
+    if !trusted.believes(peer) {
+        return peer;
+    }
+    forwarded::client(fields, |address| trusted.holds(address)).or(peer)
 }
 
 /// Begins to make a content. Since 6 above leaves no way to tell a client that one is cut short,
