@@ -14,6 +14,7 @@ use super::site;
 use super::watch::Watch;
 use crate::about;
 use crate::cli::{Failure, ServeOptions};
+use crate::limits::LISTENERS_MAX;
 use crate::log::{AccessLog, say};
 #[cfg(feature = "pack")]
 use crate::origin::Manner;
@@ -38,6 +39,10 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         [] if passed.is_empty() => &usual[..],
         listen => listen,
     };
+    if listen.len() + passed.len() > LISTENERS_MAX {
+        let message = format!("there are more than {LISTENERS_MAX} addresses to listen on");
+        return Err(Failure::unusable(message));
+    }
     let site = listen.iter().map(|address| (Role::Site, address));
     let mut bound = server::bind_all(site, shape).map_err(Failure::unusable)?;
     bound.extend(passed);

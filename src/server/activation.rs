@@ -33,6 +33,10 @@ pub(crate) fn passed(shape: Shape) -> Result<Vec<Bound>, String> {
         if !(1..=LISTENERS_MAX).contains(&count) {
             return Err(wrong());
         }
+        // An addition of listenfd's, which systemd does not know.
+        if env::var_os("LISTEN_FDS_FIRST_FD").is_some() {
+            return Err(format!("$LISTEN_FDS_FIRST_FD: the first is always {FIRST}"));
+        }
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
         // It removes the variables: no other process is to find them.
         let mut sockets = ListenFd::from_env();

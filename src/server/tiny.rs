@@ -121,17 +121,34 @@ pub(super) fn serve(bound: Vec<Bound>, context: &Arc<Context>) -> io::Result<()>
         door.socket_file.remove();
         stop(&door.listener, door.is_shared);
     }
-    let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS_MAX);
-    for door in doors {
-        if !door.shared.drain(deadline) {
-            say(format_args!("not everything was answered in time"));
-        }
-        if is_unix(&door.listener) {
-            std::mem::forget(door.shared.current());
-        }
+    if !drain(&doors) {
+        say(format_args!("not everything was answered in time"));
+    }
+    for door in doors.iter().filter(|door| is_unix(&door.listener)) {
+        std::mem::forget(door.shared.current());
     }
     context.shutdown.complete();
     Ok(())
+}
+
+/// Waits until nothing is in flight and nothing came for a moment, or time is up. Whether
+/// everything was answered.
+fn drain(doors: &[Door]) -> bool {
+    let sum = |count: fn(&Shared) -> &AtomicU64| -> u64 {
+        let counts = doors.iter().map(|door| count(&door.shared));
+        counts.map(|count| count.load(Ordering::Acquire)).sum()
+    };
+    let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS_MAX);
+    let mut seen = sum(|shared| &shared.taken_up);
+    while Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(DRAIN_QUIET_MILLISECONDS));
+        let taken_up = sum(|shared| &shared.taken_up);
+        if sum(|shared| &shared.in_flight) == 0 && taken_up == seen {
+            return true;
+        }
+        seen = taken_up;
+    }
+    false
 }
 
 /// An address that is served.
@@ -443,21 +460,6 @@ impl Shared {
             Peer::Busy(_) => true,
             Peer::Over(since) => since.elapsed() < OVER,
         });
-    }
-
-    /// Waits until nothing is in flight and nothing came for a moment, or for the deadline. Whether
-    /// everything was answered.
-    fn drain(&self, deadline: Instant) -> bool {
-        let mut seen = self.taken_up.load(Ordering::Acquire);
-        while Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(DRAIN_QUIET_MILLISECONDS));
-            let taken_up = self.taken_up.load(Ordering::Acquire);
-            if self.in_flight.load(Ordering::Acquire) == 0 && taken_up == seen {
-                return true;
-            }
-            seen = taken_up;
-        }
-        false
     }
 }
 

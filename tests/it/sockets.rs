@@ -298,6 +298,11 @@ fn what_is_passed_has_to_listen() {
         (listening().into(), two, "descriptor 4, `admin`: "),
         (
             listening().into(),
+            "export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDS_FIRST_FD=2147483647;",
+            "$LISTEN_FDS_FIRST_FD",
+        ),
+        (
+            listening().into(),
             &fds("0"),
             "$LISTEN_FDS `0`: it is no number from 1 to 64",
         ),
@@ -309,6 +314,13 @@ fn what_is_passed_has_to_listen() {
         let line = refused(activated(socket, before, &["serve"]));
         assert!(line.contains(cause), "{before}: {line}");
     }
+    let addresses = vec!["127.0.0.1:0"; 64].join(",");
+    let line = refused(activated(
+        listening(),
+        OURS,
+        &["serve", "--listen", &addresses],
+    ));
+    assert!(line.contains("more than 64 addresses"), "{line}");
     // What is meant for another process is nothing to this one.
     for before in ["export LISTEN_PID=1 LISTEN_FDS=1;", "export LISTEN_FDS=1;"] {
         let arguments = ["serve", "--listen", "127.0.0.1:0"];
