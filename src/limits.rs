@@ -106,6 +106,25 @@ pub const CONNECTIONS_MAX: usize = 16_384;
 /// Those of a burst that lasts as long as a few turns.
 pub const WAITING_CONNECTIONS_MAX: i32 = 1_024;
 
+/// The most addresses that are listened on, sockets that were passed included: each costs a
+/// descriptor a thread.
+pub const LISTENERS_MAX: usize = 64;
+
+/// The longest line of the PROXY protocol's version 1; the connection ends beyond. Its section 2.1
+/// says that none is longer.
+pub const PROXY_V1_BYTES_MAX: usize = 107;
+
+/// The longest header of the PROXY protocol's version 2; the connection ends beyond. Addresses take
+/// up to 232 bytes; what clouds and TLS add stays well below 1,000.
+pub const PROXY_V2_BYTES_MAX: usize = 4_096;
+
+/// How many members of Forwarded or X-Forwarded-For are looked at, from the end. Nobody has as many
+/// proxies.
+pub const FORWARDED_HOPS_MAX: usize = 16;
+
+/// The most networks of trusted proxies. Large content networks publish some 200.
+pub const TRUSTED_NETWORKS_MAX: usize = 256;
+
 /// The descriptors that are asked for where the system refuses its own maximum: macOS' OPEN_MAX.
 pub const DESCRIPTORS_MIN: u64 = 10_240;
 

@@ -33,10 +33,15 @@ pub(super) fn abandon() {
 
 /// The compiler for a site.
 pub(super) fn compiler(options: &SiteOptions) -> Compiler {
-    let mount = Mount::files(&options.base_path, options.source.clone())
-        .root(options.root.clone())
-        .clean_urls(options.clean_urls)
-        .single_page(options.single_page);
+    let (at, source) = (&options.base_path, options.source.clone());
+    let mount = if options.as_poems {
+        Mount::poems(at, source).without_hidden()
+    } else {
+        Mount::files(at, source)
+            .clean_urls(options.clean_urls)
+            .single_page(options.single_page)
+    };
+    let mount = mount.root(options.root.clone());
     let compiler = Compiler::new()
         .mount(mount)
         .csp(options.csp)

@@ -14,6 +14,8 @@ mod ls;
 mod pack;
 #[cfg(feature = "pack")]
 mod part;
+#[cfg(feature = "pack")]
+mod poems;
 mod serve;
 mod verify;
 mod version;
@@ -41,7 +43,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Cat { path } => cat::run(&path),
         Command::Extract { directory } => extract::run(&directory),
         Command::Verify => verify::run(),
-        Command::Healthcheck { target } => healthcheck::run(&target),
+        Command::Healthcheck { target, header } => healthcheck::run(&target, header),
         Command::Version { json } => version::run(json),
         Command::Help(text) => print(text.as_bytes()),
     };

@@ -125,6 +125,7 @@ pub struct Mount {
     from: Source,
     kind: Kind,
     root: Option<String>,
+    skips_hidden: bool,
     style: files::Style,
 }
 
@@ -143,8 +144,17 @@ impl Mount {
             from,
             kind: Kind::Poems,
             root: None,
+            skips_hidden: false,
             style: files::Style::default(),
         }
+    }
+
+    /// The same without what has a name that begins with a dot, which of poems is an error
+    /// otherwise.
+    #[must_use]
+    pub fn without_hidden(mut self) -> Mount {
+        self.skips_hidden = true;
+        self
     }
 
     /// Files under `at` as they are.
@@ -152,6 +162,7 @@ impl Mount {
     pub fn files(at: &str, from: Source) -> Mount {
         Mount {
             kind: Kind::Files,
+            skips_hidden: true,
             ..Mount::poems(at, from)
         }
     }
@@ -418,7 +429,7 @@ impl Compiler {
             if gathered.mounts.iter().any(|other| *other == at.as_str()) {
                 return Err(Error::new("mount", &at, "two mounts have this path"));
             }
-            let skips_hidden = mount.kind == Kind::Files;
+            let skips_hidden = mount.skips_hidden;
             let root = mount.root.as_deref();
             let opened = sources::open(&mount.from, root, skips_hidden, rooms)?;
             gathered.add(mount, number, &at, opened, self.base_url.as_deref())?;
