@@ -4,7 +4,9 @@
 //!    into it before is left behind.
 //! 2. It is written beside FILE, under a name that begins with a dot, and renamed when all of it
 //!    is there, was read back, and is on the disk. FILE is as it was, or whole.
-//! 3. Nothing but SOURCE, FILE's directory and the cache is touched; no compiler is needed.
+//! 3. The executable has to read what the site is made of: its mark tells whether it reads zstd
+//!    frames.
+//! 4. Nothing but SOURCE, FILE's directory and the cache is touched; no compiler is needed.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -12,7 +14,7 @@ use std::path::Path;
 
 use memchr::memmem;
 use sitepack::Appended;
-use sitepack::compiler::Compiled;
+use sitepack::compiler::{Compiled, Store};
 
 use super::compile;
 use super::human;
@@ -26,7 +28,15 @@ pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
     let unusable = |cause: &dyn std::fmt::Display| {
         Failure::unusable(format!("failed to pack `{}`: {cause}", target.display()))
     };
-    let base = Base::open(options.base.as_deref())?;
+    let mut base = Base::open(options.base.as_deref())?;
+    let mark = base.mark().map_err(|e| unusable(&e))?;
+    if options.site.store == Store::Small && !mark.reads_frames {
+        return Err(unusable(&format_args!(
+            "{} was built without the feature `zstd`, and cannot serve what is stored `small`; \
+             use --store coded",
+            base.name
+        )));
+    }
     let mut part = Part::beside(target).map_err(|e| unusable(&e))?;
     let executable_bytes = base.copy_to(&mut part).map_err(|e| unusable(&e))?;
     let site_offset = Appended::offset_behind(executable_bytes);
@@ -47,6 +57,8 @@ pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
     };
     appended
         .write_trailer(&mut part)
+        .and_then(|()| part.seek(SeekFrom::Start(mark.offset)))
+        .and_then(|_| part.write_all(&embedded::turned_mark(compiled.digest)))
         .and_then(|()| Appended::find(&mut part))
         .and_then(|found| match found == Some(appended) {
             true => part.finish(target),
@@ -79,6 +91,14 @@ struct Base {
     bytes: u64,
 }
 
+/// What `pack` needs of a base's mark.
+struct Mark {
+    /// Where the bytes are that change.
+    offset: u64,
+    /// Whether it was built with the feature `zstd`.
+    reads_frames: bool,
+}
+
 impl Base {
     fn open(path: Option<&Path>) -> Result<Base, Failure> {
         let name = path.map_or("this executable".to_owned(), |path| {
@@ -96,15 +116,24 @@ impl Base {
         })
     }
 
-    /// Copies it, and turns its mark: how long the copy is.
+    /// Its mark.
+    fn mark(&mut self) -> io::Result<Mark> {
+        let offset = self.find_mark()?;
+        let mut rest = [0; embedded::MARK_REST_BYTES];
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.file.read_exact(&mut rest)?;
+        Ok(Mark {
+            offset,
+            reads_frames: embedded::reads_frames(&rest),
+        })
+    }
+
+    /// Copies it: how long the copy is.
     fn copy_to(mut self, out: &mut Part) -> io::Result<u64> {
-        let mark = self.find_mark()?;
         self.file.seek(SeekFrom::Start(0))?;
         if io::copy(&mut (&self.file).take(self.bytes), out)? != self.bytes {
             return Err(io::Error::other(format!("{} changed", self.name)));
         }
-        out.seek(SeekFrom::Start(mark))?;
-        out.write_all(embedded::APPENDED)?;
         Ok(self.bytes)
     }
 
