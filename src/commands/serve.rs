@@ -36,6 +36,10 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         .map_err(unusable)?;
     let address = bound.address().map_err(unusable)?;
 
+    #[cfg(all(unix, feature = "native"))]
+    let site_file = site_file(options.engine);
+    // Everything is open. The first thread is started below this line: what a system binds to a
+    // thread, and its children inherit, can be set here for all of them.
     let access_log = if options.access_log {
         AccessLog::to(Box::new(std::io::stdout())).map_err(failed)?
     } else {
@@ -52,11 +56,8 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let mut context = (serving.context)(access_log);
     context.options = options.server;
     #[cfg(all(unix, feature = "native"))]
-    if options.engine == Engine::Native {
-        context.site_file = embedded::bytes()
-            .and_then(SiteFile::executable)
-            .inspect_err(|e| say(format_args!("large contents are copied, not sent: {e}")))
-            .ok();
+    {
+        context.site_file = site_file;
     }
     let context = Arc::new(context);
     signals.end(context.clone()).map_err(failed)?;
@@ -69,6 +70,18 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     context.access_log.flush();
     say(format_args!("{}", context.statistics));
     Ok(())
+}
+
+/// The file to send large contents from, for an engine that does, if there is one.
+#[cfg(all(unix, feature = "native"))]
+fn site_file(engine: Engine) -> Option<SiteFile> {
+    if engine != Engine::Native {
+        return None;
+    }
+    embedded::bytes()
+        .and_then(SiteFile::executable)
+        .inspect_err(|e| say(format_args!("large contents are copied, not sent: {e}")))
+        .ok()
 }
 
 /// What is served.
