@@ -136,6 +136,15 @@ pub(super) const FLAGS: &[Flag] = &[
         commands: SERVE,
         help: "for a client to take 4 KiB of an answer [default: 10]",
     },
+    Flag {
+        long: "sandbox",
+        short: None,
+        value: Some("MODE"),
+        variable: "CHAPBOOK_SANDBOX",
+        commands: SERVE,
+        help: "strict, or it does not serve; best-effort: what the system permits; off \
+               [default: best-effort]",
+    },
     #[cfg(feature = "pack")]
     Flag {
         long: "watch",

@@ -14,6 +14,7 @@ use super::typed::Typed;
 use super::{Cache, CheckOptions, PackOptions, SiteOptions};
 use super::{Failure, ServeOptions};
 use crate::limits::{ConnectionLimits, RequestLimits};
+use crate::sandbox;
 use crate::server::{self, Address, Engine};
 
 impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
@@ -28,6 +29,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             return Err(Failure::unusable(message));
         }
         let (requests, server) = self.limits()?;
+        let modes = sandbox::Mode::ALL.map(|mode| (mode.name(), mode));
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(ServeOptions {
             listen: self.listen()?,
@@ -36,6 +38,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             threads: self.number("threads", 1..=1024)?.unwrap_or(processors),
             requests,
             server,
+            sandbox: self.choice("sandbox", &modes)?.unwrap_or_default(),
             #[cfg(feature = "pack")]
             source,
             #[cfg(feature = "pack")]

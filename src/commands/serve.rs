@@ -1,5 +1,6 @@
 //! `chapbook serve`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sitepack::Site;
@@ -15,7 +16,8 @@ use crate::log::{AccessLog, say};
 #[cfg(feature = "pack")]
 use crate::origin::Manner;
 use crate::origin::Origin;
-use crate::server::{self, Context, Signals};
+use crate::sandbox::{self, Needs};
+use crate::server::{self, Address, Context, Signals};
 #[cfg(all(unix, feature = "native"))]
 use crate::{
     embedded,
@@ -38,15 +40,17 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
 
     #[cfg(all(unix, feature = "native"))]
     let site_file = site_file(options.engine);
-    // Everything is open. The first thread is started below this line: what a system binds to a
-    // thread, and its children inherit, can be set here for all of them.
+    // Everything is open, and the first thread is started below this line: so the sandbox is
+    // around all of them.
+    let sandbox = sandbox::enter(options.sandbox, &needs(options, &[&address], &serving))
+        .map_err(|lack| Failure::failed(format!("failed to enter the sandbox: {lack}")))?;
     let access_log = if options.access_log {
         AccessLog::to(Box::new(std::io::stdout())).map_err(failed)?
     } else {
         AccessLog::off()
     };
     let started = format!(
-        "serving {} on {} by {}, version {} ({})",
+        "serving {} on {} by {}, version {} ({}), sandbox {sandbox}",
         serving.told,
         address.local_url(),
         options.engine.name(),
@@ -55,6 +59,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     );
     let mut context = (serving.context)(access_log);
     context.options = options.server;
+    context.sandbox = sandbox;
     #[cfg(all(unix, feature = "native"))]
     {
         context.site_file = site_file;
@@ -70,6 +75,35 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     context.access_log.flush();
     say(format_args!("{}", context.statistics));
     Ok(())
+}
+
+/// What has to be done from inside the sandbox.
+fn needs(options: &ServeOptions, addresses: &[&Address], serving: &Serving) -> Needs {
+    let mut needs = Needs::default();
+    for address in addresses {
+        match address {
+            Address::Tcp(address) if options.engine.knocks() => needs.connect.push(address.port()),
+            Address::Tcp(_) => {}
+            Address::Unix(path) => {
+                if options.engine.knocks() {
+                    needs.unix.push(path.clone());
+                }
+                let directory = path.parent().filter(|name| !name.as_os_str().is_empty());
+                needs
+                    .remove
+                    .push(directory.unwrap_or(Path::new(".")).to_owned());
+            }
+        }
+    }
+    #[cfg(feature = "pack")]
+    if let (Some(watch), Some(source)) = (&serving.watch, &options.source) {
+        needs.read.push(watch.directory().to_owned());
+        let cache = compile::cache(source).filter(|directory| directory.is_dir());
+        needs.write = cache.into_iter().collect();
+    }
+    #[cfg(not(feature = "pack"))]
+    let _ = serving;
+    needs
 }
 
 /// The file to send large contents from, for an engine that does, if there is one.

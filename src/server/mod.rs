@@ -31,6 +31,7 @@ use crate::log::{AccessLog, Statistics, say};
 use crate::origin::{Manner, Origin};
 use crate::request::Request;
 use crate::response::{Connection, Response};
+use crate::sandbox::Sandbox;
 
 #[cfg(not(any(feature = "native", feature = "tiny_http")))]
 compile_error!("chapbook needs an engine: build it with the feature `native` or `tiny_http`");
@@ -65,6 +66,17 @@ impl Engine {
             Engine::Native => "native",
             #[cfg(feature = "tiny_http")]
             Engine::TinyHttp => "tiny_http",
+        }
+    }
+
+    /// Whether it connects to its own listeners from time to time.
+    #[must_use]
+    pub const fn knocks(self) -> bool {
+        match self {
+            #[cfg(all(unix, feature = "native"))]
+            Engine::Native => false,
+            #[cfg(feature = "tiny_http")]
+            Engine::TinyHttp => true,
         }
     }
 
@@ -144,6 +156,8 @@ pub struct Context {
     /// A file to send large contents from.
     #[cfg(all(unix, feature = "native"))]
     pub site_file: Option<SiteFile>,
+    /// What the process has given up.
+    pub sandbox: Sandbox,
     /// Connections of all threads.
     connections: AtomicUsize,
     /// The second of the last message about a failed accept.
@@ -174,6 +188,7 @@ impl Context {
             makers: Arc::default(),
             #[cfg(all(unix, feature = "native"))]
             site_file: None,
+            sandbox: Sandbox::default(),
             connections: AtomicUsize::new(0),
             accept_failed: AtomicU64::new(0),
         }
