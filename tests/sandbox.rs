@@ -25,7 +25,7 @@ mod inside {
     use std::fs::{self, File};
     use std::io;
     use std::net::{TcpListener, TcpStream, UdpSocket};
-    use std::os::unix::fs::FileExt as _;
+    use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
     use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
     use std::path::{Path, PathBuf};
     use std::process::{Command, Output, exit};
@@ -301,7 +301,6 @@ mod inside {
     }
 
     fn open_to_all(directory: &Path) {
-        use std::os::unix::fs::PermissionsExt as _;
         for name in ["", "in", "out"] {
             let all = fs::Permissions::from_mode(0o777);
             fs::set_permissions(directory.join(name), all).unwrap();
@@ -332,13 +331,14 @@ mod inside {
         }
     }
 
-    /// A directory of `tempfile` is its owner's alone.
     fn staying() {
         if !rustix::process::getuid().is_root() {
             return eprintln!("SKIPPED: this is not root");
         }
         for needs in ["read", "write", "remove"] {
             let place = Place::new();
+            let alone = fs::Permissions::from_mode(0o700);
+            fs::set_permissions(place.root.path(), alone).unwrap();
             let best = place.ask("best-effort", needs, "-", "nothing");
             let told: serde_json::Value = serde_json::from_slice(&best.stdout).unwrap();
             let user = told["parts"]["user"].as_str().unwrap();
