@@ -164,6 +164,15 @@ pub(super) const FLAGS: &[Flag] = &[
         help: "serve the poems in DIR in place of the site inside, and read them anew at SIGHUP \
                [default: $POETRY_DIR]",
     },
+    Flag {
+        long: "sandbox",
+        short: None,
+        value: Some("MODE"),
+        variable: "CHAPBOOK_SANDBOX",
+        commands: SERVE,
+        help: "strict, or it does not serve; best-effort: what the system permits; off \
+               [default: best-effort]",
+    },
     #[cfg(feature = "pack")]
     Flag {
         long: "watch",

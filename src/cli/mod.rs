@@ -19,6 +19,7 @@ use self::flags::{COMMANDS, help};
 use self::typed::Typed;
 use crate::limits::RequestLimits;
 use crate::log::say;
+use crate::sandbox;
 use crate::server::proxy::Versions;
 use crate::server::{self, Address, Engine, Proxies};
 
@@ -83,6 +84,8 @@ pub struct ServeOptions {
     pub requests: RequestLimits,
     /// Bounds on connections, and how to end.
     pub server: server::Options,
+    /// How much it gives up before it serves.
+    pub sandbox: sandbox::Mode,
     /// What is served in place of the site in this executable.
     #[cfg(feature = "pack")]
     pub source: Option<SiteOptions>,
@@ -369,6 +372,12 @@ mod tests {
                 "--max-target `1`: it is no number from 64 to 1048576",
             ),
             ("--idle-timeout soon", &[], "--idle-timeout `soon`"),
+            (
+                "--sandbox full",
+                &[],
+                "--sandbox `full`: it is either strict or best-effort or off",
+            ),
+            ("ls --sandbox off", &[], "--sandbox does not go with `ls`"),
             (
                 "",
                 &[("CHAPBOOK_MAX_FIELDS", "-1")],

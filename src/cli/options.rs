@@ -14,6 +14,7 @@ use super::typed::{Found, Typed};
 use super::{Cache, CheckOptions, PackOptions, SiteOptions};
 use super::{Command, Failure, ServeOptions};
 use crate::limits::{ConnectionLimits, LISTENERS_MAX, RequestLimits, TRUSTED_NETWORKS_MAX};
+use crate::sandbox;
 use crate::server::proxy::Versions;
 use crate::server::{self, Address, Engine, Proxies, Trusted};
 
@@ -34,6 +35,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             return Err(found.wrong(cause));
         }
         let (requests, server) = self.limits()?;
+        let modes = sandbox::Mode::ALL.map(|mode| (mode.name(), mode));
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let engine = self.parsed::<Engine>("engine")?.unwrap_or_default();
         Ok(ServeOptions {
@@ -44,6 +46,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             threads: self.number("threads", 1..=1024)?.unwrap_or(processors),
             requests,
             server,
+            sandbox: self.choice("sandbox", &modes)?.unwrap_or_default(),
             #[cfg(feature = "pack")]
             source,
             #[cfg(feature = "pack")]
