@@ -38,6 +38,8 @@ mod rebuild;
 mod reproducible;
 mod requests;
 mod rules;
+#[cfg(all(target_os = "linux", feature = "pack", feature = "sandbox"))]
+mod sandbox;
 mod seeds;
 mod server;
 mod shutdown;

@@ -137,6 +137,16 @@ fn imports_only_point_downward() {
         &["crate::cli", "crate::commands"],
         &[],
     );
+    absent(
+        &["src/sandbox"],
+        &[
+            "crate::server",
+            "crate::cli",
+            "crate::commands",
+            "crate::origin",
+        ],
+        &[],
+    );
     let packers = [
         "src/cli/mod.rs",
         "src/cli/options.rs",
@@ -216,6 +226,7 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
             "src/commands/serve.rs",
             "src/commands/watch.rs",
             "src/embedded.rs",
+            "src/sandbox/linux.rs",
             "src/server/address.rs",
             "src/server/native/site_file.rs",
         ],
@@ -388,6 +399,17 @@ fn log_document_and_reasons_agree() {
     for reason in Reason::ALL {
         let row = format!("| `{reason:?}` | {} |", reason.status().code());
         assert!(document.contains(&row), "docs/log.md lacks {row}");
+    }
+}
+
+#[test]
+fn operations_document_tells_all_of_the_sandbox() {
+    use chapbook::sandbox::{Mode, Part};
+    let document = read("docs/operations.md");
+    let modes = Mode::ALL.iter().map(|mode| mode.name());
+    for name in modes.chain(Part::ALL.iter().map(|part| part.name())) {
+        let row = format!("| `{name}` |");
+        assert!(document.contains(&row), "docs/operations.md lacks {row}");
     }
 }
 
