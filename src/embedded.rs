@@ -31,7 +31,7 @@ pub(crate) const APPENDED: &[u8; 8] = b"appended";
 
 /// The bytes that lead to the mark: all but those that change. Put together here, so that the
 /// executable holds them only once.
-#[cfg(feature = "pack")]
+#[cfg(any(feature = "image", feature = "pack"))]
 pub(crate) fn mark_prefix() -> Vec<u8> {
     let backwards: &[u8] = std::hint::black_box(b" :etis ,2 tamrof ,kram s'koobpahc");
     backwards.iter().rev().copied().collect()
