@@ -150,7 +150,7 @@ fn images_are_pinned() {
         (
             MediaTypes::Docker,
             "b88898050a6e1a6211e333d4017df3a5d29ed58f411db203bc206c2341a8b07f",
-            "7adb805ef2381a74f648e45e4145ffa53612bd3e59815e455c379a5c180a6a1f",
+            "5f2f3f8b1ce1cfa6a7b5f244d1ccdc75dc5bba2e56eb2c9ac311c678cec8ebfe",
         ),
     ] {
         let (written, tar) = written(&image(media_types));
