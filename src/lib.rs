@@ -4,7 +4,8 @@
 //!
 //! 1. The site is one file, the *packed site*, made by `build.rs` with the crate `sitepack` and
 //!    included in the executable. Nothing else is ever served: while serving, no file is opened.
-//!    (`serve DIR --watch` packs DIR anew beside it, and puts that in its place.)
+//!    (`serve DIR --watch` packs DIR anew beside it, and puts that in its place; so does SIGHUP
+//!    with `--poetry-dir`.)
 //! 2. Each resource has its *representations* ready: bytes, content coding, entity-tag, digest and
 //!    field lines, bound together when the site was packed.
 //! 3. [`origin::Origin::respond`] answers a request: a pure function of the request, the packed

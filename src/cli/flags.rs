@@ -36,8 +36,9 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Some("ADDR"),
         variable: "CHAPBOOK_LISTEN",
         commands: SERVE,
-        help: "where to listen: 8080, :8080, 127.0.0.1:8080, [::1]:8080, unix:/path \
-               [default: :8080, or :$PORT]",
+        help: "where to listen: 8080, :8080, 127.0.0.1:8080, [::1]:8080, unix:/path, \
+               unix:/path,mode=0660,owner=UID:GID; several with commas, or several times \
+               [default: the sockets that systemd passes, :$PORT, :8080]",
     },
     Flag {
         long: "port",
@@ -46,6 +47,23 @@ pub(super) const FLAGS: &[Flag] = &[
         variable: "CHAPBOOK_PORT",
         commands: SERVE,
         help: "the same as --listen",
+    },
+    Flag {
+        long: "proxy-protocol",
+        short: None,
+        value: Some("v1|v2|any"),
+        variable: "CHAPBOOK_PROXY_PROTOCOL",
+        commands: &["serve", "healthcheck"],
+        help: "every connection begins with a header of the PROXY protocol [default: none]",
+    },
+    Flag {
+        long: "trusted-proxy",
+        short: None,
+        value: Some("CIDR|unix"),
+        variable: "CHAPBOOK_TRUSTED_PROXY",
+        commands: SERVE,
+        help: "peers whose Forwarded and X-Forwarded-For are believed; several with commas, or \
+               several times",
     },
     Flag {
         long: "engine",
@@ -141,7 +159,17 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Some("SECONDS"),
         variable: "CHAPBOOK_WRITE_TIMEOUT",
         commands: SERVE,
-        help: "for a client to take 4 KiB of an answer [default: 10]",
+        help: "a client that takes less than 64 KiB of an answer in so long is cut off; no bound \
+               on the whole [default: 10]",
+    },
+    Flag {
+        long: "poetry-dir",
+        short: None,
+        value: Some("DIR"),
+        variable: "CHAPBOOK_POETRY_DIR",
+        commands: SERVE,
+        help: "serve the poems in DIR in place of the site inside, and read them anew at SIGHUP \
+               [default: $POETRY_DIR]",
     },
     #[cfg(feature = "pack")]
     Flag {

@@ -21,7 +21,8 @@ use self::typed::Typed;
 use crate::image::{Labels, MediaTypes, Platform, Reference};
 use crate::limits::RequestLimits;
 use crate::log::say;
-use crate::server::{self, Address, Engine};
+use crate::server::proxy::Versions;
+use crate::server::{self, Address, Engine, Proxies};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub enum Command {
     Healthcheck {
         /// Where it is.
         target: String,
+        /// The header of the PROXY protocol that it wants to see first.
+        header: Option<Versions>,
     },
     /// Say what this executable is.
     Version {
@@ -71,10 +74,12 @@ pub enum Command {
 /// Options of `serve`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServeOptions {
-    /// Where to listen.
-    pub listen: Address,
+    /// Where to listen; nowhere: on the sockets that were passed, or the usual port.
+    pub listen: Vec<Address>,
     /// What owns the sockets.
     pub engine: Engine,
+    /// Who speaks for clients.
+    pub proxies: Proxies,
     /// Whether each request is logged.
     pub access_log: bool,
     /// How many threads serve, on an engine that lets one choose.
@@ -161,6 +166,8 @@ impl fmt::Display for Output {
 pub struct SiteOptions {
     /// What is compiled.
     pub source: Source,
+    /// Whether that are poems, and no files.
+    pub as_poems: bool,
     /// The directory in the source that counts, if not all of it.
     pub root: Option<String>,
     /// The path prefix that it stands under.
@@ -277,9 +284,7 @@ pub fn parse(
             directory: typed.one_argument()?.into(),
         }),
         "verify" => typed.no_argument().map(|()| Command::Verify),
-        "healthcheck" => Ok(Command::Healthcheck {
-            target: typed.healthcheck()?,
-        }),
+        "healthcheck" => typed.healthcheck(),
         "version" => Ok(Command::Version {
             json: typed.json()?,
         }),
@@ -299,7 +304,7 @@ mod tests {
     use std::ffi::OsString;
 
     use super::flags::{COMMANDS, FLAGS};
-    use super::{Command, parse};
+    use super::{Command, Versions, parse};
 
     fn read(arguments: &str, environment: &[(&str, &str)]) -> Result<Command, String> {
         let arguments = arguments.split_whitespace().map(OsString::from);
@@ -317,26 +322,32 @@ mod tests {
 
     fn listens(arguments: &str, environment: &[(&str, &str)]) -> String {
         match read(arguments, environment) {
-            Ok(Command::Serve(options)) => options.listen.to_string(),
+            Ok(Command::Serve(options)) => {
+                let addresses: Vec<String> = options.listen.iter().map(|a| a.to_string()).collect();
+                addresses.join(" ")
+            }
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn addresses_come_from_flags_then_variables_then_port() {
-        assert_eq!(listens("", &[]), "[::]:8080");
-        assert_eq!(listens("serve", &[]), "[::]:8080");
+        assert_eq!(listens("", &[]), "");
+        assert_eq!(listens("serve", &[]), "");
         assert_eq!(listens("-p 9000", &[("PORT", "1")]), "[::]:9000");
         assert_eq!(listens("--port=:9000", &[]), "[::]:9000");
-        assert_eq!(listens("--listen 127.0.0.1:1 -p 9000", &[]), "[::]:9000");
+        let both = "127.0.0.1:1 [::]:9000";
+        assert_eq!(listens("--listen 127.0.0.1:1 -p 9000", &[]), both);
+        assert_eq!(listens("--listen 127.0.0.1:1,:9000", &[]), both);
+        let list = [("CHAPBOOK_LISTEN", "127.0.0.1:1, 9000"), ("PORT", "1")];
+        assert_eq!(listens("", &list), both);
+        let sockets = "--listen unix:/a,mode=0660,owner=:1,unix:/b,mode=0600,1";
+        assert_eq!(listens(sockets, &[]), "unix:/a unix:/b [::]:1");
         assert_eq!(listens("", &[("PORT", "5000")]), "[::]:5000");
         let both = [("PORT", "5000"), ("CHAPBOOK_LISTEN", "127.0.0.1:6000")];
         assert_eq!(listens("", &both), "127.0.0.1:6000");
         assert_eq!(listens("serve --listen unix:/tmp/x", &[]), "unix:/tmp/x");
-        assert_eq!(
-            listens("", &[("CHAPBOOK_PORT", "tcp://10.0.0.1:80")]),
-            "[::]:8080"
-        );
+        assert_eq!(listens("", &[("CHAPBOOK_PORT", "tcp://10.0.0.1:80")]), "");
     }
 
     #[test]
@@ -352,7 +363,21 @@ mod tests {
         let url = "http://127.0.0.1:8080/-/health".to_owned();
         assert_eq!(
             read("healthcheck", &[]),
-            Ok(Command::Healthcheck { target: url })
+            Ok(Command::Healthcheck {
+                target: url,
+                header: None
+            })
+        );
+        let behind = [
+            ("CHAPBOOK_LISTEN", "unix:/a,2"),
+            ("CHAPBOOK_PROXY_PROTOCOL", "any"),
+        ];
+        assert_eq!(
+            read("healthcheck", &behind),
+            Ok(Command::Healthcheck {
+                target: "unix:/a".to_owned(),
+                header: Some(Versions::Any)
+            })
         );
         assert!(matches!(read("--help", &[]), Ok(Command::Help(_))));
         assert!(matches!(read("serve -h", &[]), Ok(Command::Help(_))));
@@ -372,6 +397,20 @@ mod tests {
             ("--access-log maybe", &[], "--access-log `maybe`"),
             ("", &[("PORT", "x")], "$PORT `x`"),
             ("", &[("CHAPBOOK_ENGINE", "x")], "$CHAPBOOK_ENGINE `x`"),
+            ("--listen 1,,2", &[], "--listen `1,,2`"),
+            ("--listen unix:/a,mode=9", &[], "--listen `unix:/a,mode=9`"),
+            ("", &[("CHAPBOOK_LISTEN", "1,x")], "$CHAPBOOK_LISTEN `1,x`"),
+            ("--proxy-protocol v3", &[], "--proxy-protocol `v3`"),
+            (
+                "--trusted-proxy 10.0.0.1/8",
+                &[],
+                "--trusted-proxy `10.0.0.1/8`: 10.0.0.1 has",
+            ),
+            (
+                "",
+                &[("CHAPBOOK_TRUSTED_PROXY", "unix,proxy.example")],
+                "$CHAPBOOK_TRUSTED_PROXY `unix,proxy.example`",
+            ),
             ("--threads 0", &[], "--threads `0`"),
             (
                 "--max-target 1",
@@ -401,6 +440,22 @@ mod tests {
     fn wrong_usage_of_the_packer_is_named() {
         for (arguments, environment, message) in [
             ("serve x y", &[][..], "serve takes one directory or none"),
+            (
+                "serve x --poetry-dir y",
+                &[],
+                "--poetry-dir does not go with a SOURCE",
+            ),
+            (
+                "serve x",
+                &[("POETRY_DIR", "y")],
+                "$POETRY_DIR does not go with a SOURCE",
+            ),
+            (
+                "--poetry-dir y --spa",
+                &[],
+                "poems have neither --clean-urls nor --spa",
+            ),
+            ("--poetry-dir y --watch", &[], "--watch needs a SOURCE"),
             (
                 "--watch",
                 &[],

@@ -118,6 +118,23 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         Ok(None)
     }
 
+    /// All values typed for one of the flags; else that of the first environment variable of
+    /// theirs.
+    pub(super) fn values_of(&self, longs: &[&str]) -> Result<Vec<Found>, Failure> {
+        let typed = self.flags.iter();
+        let typed = typed.filter(|(name, _)| longs.contains(name));
+        let all: Vec<Found> = typed
+            .map(|(name, value)| Found {
+                name: format!("--{name}"),
+                value: value.clone(),
+            })
+            .collect();
+        if all.is_empty() {
+            return Ok(self.value_of(longs)?.into_iter().collect());
+        }
+        Ok(all)
+    }
+
     /// The value of one flag.
     pub(super) fn value(&self, long: &str) -> Result<Option<Found>, Failure> {
         self.value_of(&[long])

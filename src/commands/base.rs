@@ -26,6 +26,19 @@ pub(super) struct Base {
     pub(super) appended: Option<Appended>,
 }
 
+/// What the mark in it says.
+pub(super) struct Mark {
+    /// Where the bytes are that `pack` changes.
+    #[cfg(feature = "pack")]
+    pub(super) offset: u64,
+    /// Whether it was built with the feature `zstd`.
+    #[cfg(feature = "pack")]
+    pub(super) reads_frames: bool,
+    /// The digest of the site that was packed into it, in hexadecimal digits, if one was.
+    #[cfg(feature = "image")]
+    pub(super) site: Option<String>,
+}
+
 impl Base {
     pub(super) fn open(path: Option<&Path>) -> Result<Base, Failure> {
         let name = path.map_or("this executable".to_owned(), |path| {
@@ -47,9 +60,25 @@ impl Base {
         })
     }
 
+    /// Its mark.
+    pub(super) fn mark(&mut self) -> io::Result<Mark> {
+        let offset = self.find_mark()?;
+        let mut rest = [0; embedded::MARK_REST_BYTES];
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.file.read_exact(&mut rest)?;
+        Ok(Mark {
+            #[cfg(feature = "pack")]
+            offset,
+            #[cfg(feature = "pack")]
+            reads_frames: embedded::reads_frames(&rest),
+            #[cfg(feature = "image")]
+            site: embedded::packed_site(&rest),
+        })
+    }
+
     /// Where the bytes of the mark are that change. There is one mark, or it is no executable of
     /// chapbook that can carry a site.
-    pub(super) fn find_mark(&mut self) -> io::Result<u64> {
+    fn find_mark(&mut self) -> io::Result<u64> {
         const PIECE_BYTES: usize = 1 << 20;
         let prefix = embedded::mark_prefix();
         let finder = memmem::Finder::new(&prefix);
@@ -84,14 +113,5 @@ impl Base {
                 sitepack::format::VERSION
             ))
         })
-    }
-
-    /// Whether the mark that stands there says that a site was packed into it.
-    #[cfg(feature = "image")]
-    pub(super) fn is_turned(&mut self, mark: u64) -> io::Result<bool> {
-        let mut bytes = [0; embedded::APPENDED.len()];
-        self.file.seek(SeekFrom::Start(mark))?;
-        self.file.read_exact(&mut bytes)?;
-        Ok(&bytes == embedded::APPENDED)
     }
 }

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _};
 
 use serde_json::Value;
-use sitepack::{Appended, Summary, date::rfc3339};
+use sitepack::{Summary, date::rfc3339};
 
 use super::base::Base;
 use super::part::Part;
@@ -74,7 +74,7 @@ fn checked(base: &mut Base, options: &ImageOptions) -> io::Result<(Platform, Opt
         let most = human(IMAGE_EXECUTABLE_BYTES_MAX);
         return Err(io::Error::other(format!("it is longer than {most}")));
     }
-    let mark = base.find_mark()?;
+    let mark = base.mark()?;
     let elf = Elf::read(&mut base.file)?;
     let platform = Platform::agreed(elf.platform, options.platform.as_ref());
     let platform = platform.map_err(io::Error::other)?;
@@ -84,17 +84,19 @@ fn checked(base: &mut Base, options: &ImageOptions) -> io::Result<(Platform, Opt
              without: {STATIC} (or say --allow-dynamic)"
         )));
     }
-    let summary = match (base.is_turned(mark)?, base.appended) {
-        (false, _) => None,
-        (
-            true,
-            Some(Appended {
-                site_offset,
-                site_bytes,
-                ..
-            }),
-        ) => Some(Summary::read(&mut base.file, site_offset, site_bytes)?),
-        (true, None) => {
+    let summary = match (mark.site, base.appended) {
+        (None, _) => None,
+        (Some(digest), Some(found)) => {
+            let file = &mut base.file;
+            let summary = Summary::read(file, found.site_offset, found.site_bytes)?;
+            if summary.digest.hex() != digest {
+                return Err(io::Error::other(
+                    "it carries another site than was packed into it",
+                ));
+            }
+            Some(summary)
+        }
+        (Some(_), None) => {
             return Err(io::Error::other("the site that was packed into it is gone"));
         }
     };

@@ -4,14 +4,16 @@
 //!    into it before is left behind.
 //! 2. It is written beside FILE, under a name that begins with a dot, and renamed when all of it
 //!    is there, was read back, and is on the disk. FILE is as it was, or whole.
-//! 3. Nothing but SOURCE, FILE's directory and the cache is touched; no compiler is needed.
+//! 3. The executable has to read what the site is made of: its mark tells whether it reads zstd
+//!    frames.
+//! 4. Nothing but SOURCE, FILE's directory and the cache is touched; no compiler is needed.
 
 use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use sitepack::Appended;
-use sitepack::compiler::Compiled;
+use sitepack::compiler::{Compiled, Store};
 
 use super::base::Base;
 use super::compile;
@@ -26,7 +28,15 @@ pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
     let unusable = |cause: &dyn std::fmt::Display| {
         Failure::unusable(format!("failed to pack `{}`: {cause}", target.display()))
     };
-    let base = Base::open(options.base.as_deref())?;
+    let mut base = Base::open(options.base.as_deref())?;
+    let mark = base.mark().map_err(|e| unusable(&e))?;
+    if options.site.store == Store::Small && !mark.reads_frames {
+        return Err(unusable(&format_args!(
+            "{} was built without the feature `zstd`, and cannot serve what is stored `small`; \
+             use --store coded",
+            base.name
+        )));
+    }
     let mut part = Part::beside(target, 0o777).map_err(|e| unusable(&e))?;
     let executable_bytes = copy(base, &mut part).map_err(|e| unusable(&e))?;
     let site_offset = Appended::offset_behind(executable_bytes);
@@ -47,6 +57,8 @@ pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
     };
     appended
         .write_trailer(&mut part)
+        .and_then(|()| part.seek(SeekFrom::Start(mark.offset)))
+        .and_then(|_| part.write_all(&embedded::turned_mark(compiled.digest)))
         .and_then(|()| Appended::find(&mut part))
         .and_then(|found| match found == Some(appended) {
             true => part.finish(target),
@@ -70,14 +82,11 @@ fn report(target: &Path, compiled: &Compiled) {
     ));
 }
 
-/// Copies the executable, and turns its mark: how long the copy is.
+/// Copies the executable: how long the copy is.
 fn copy(mut base: Base, out: &mut Part) -> io::Result<u64> {
-    let mark = base.find_mark()?;
     base.file.seek(SeekFrom::Start(0))?;
     if io::copy(&mut (&base.file).take(base.bytes), out)? != base.bytes {
         return Err(io::Error::other(format!("{} changed", base.name)));
     }
-    out.seek(SeekFrom::Start(mark))?;
-    out.write_all(embedded::APPENDED)?;
     Ok(base.bytes)
 }

@@ -114,7 +114,8 @@ fn owned(file: File, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes the file when a signal ends the program, which it then does as usual.
+/// Removes the file, and what the cache has begun, when a signal ends the program, which it then
+/// does as usual.
 #[cfg(unix)]
 fn remove_on_signal(path: PathBuf) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -122,6 +123,7 @@ fn remove_on_signal(path: PathBuf) -> io::Result<()> {
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             let _ = fs::remove_file(&path);
+            super::compile::abandon();
             let _ = signal_hook::low_level::emulate_default_handler(signal);
         }
     });

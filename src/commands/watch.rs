@@ -4,7 +4,8 @@
 //!    then less than a twentieth of the time: `docs/decisions/0008-watch.md`.
 //! 2. What changes is given time to settle. What does not compile then is told in one line, and
 //!    what was served before stays.
-//! 3. The pages have a script that reloads them. No other command makes such a site.
+//! 3. So many sites of before may still be answered from; then the next one waits.
+//! 4. The pages have a script that reloads them. No other command makes such a site.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
@@ -19,7 +20,10 @@ use sitepack::{Digest, OwnedSite};
 
 use super::compile::{self, Told};
 use crate::cli::{Failure, SiteOptions};
-use crate::limits::{WATCH_MILLISECONDS, WATCH_SETTLE_MILLISECONDS, WATCH_SETTLE_MILLISECONDS_MAX};
+use crate::limits::{
+    GENERATIONS_SECONDS_MAX, GENERATIONS_SITES_MAX, WATCH_MILLISECONDS, WATCH_SETTLE_MILLISECONDS,
+    WATCH_SETTLE_MILLISECONDS_MAX,
+};
 use crate::log::say;
 use crate::server::Context;
 
@@ -112,6 +116,9 @@ impl Watch {
             };
             self.changed.extend(differences(&self.seen, &files));
             self.seen = files;
+            if !has_room(context) {
+                return;
+            }
             self.pack_again(context);
         }
     }
@@ -159,6 +166,20 @@ impl Watch {
             "packed again: {files} files, {changed} changed"
         ));
     }
+}
+
+/// Waits until there is room for another site; false if the shutdown begins before. What changes
+/// meanwhile is packed too.
+fn has_room(context: &Context) -> bool {
+    let begun = Instant::now();
+    let at_most = Duration::from_secs(GENERATIONS_SECONDS_MAX);
+    let often = Duration::from_millis(WATCH_SETTLE_MILLISECONDS);
+    while context.generations() >= GENERATIONS_SITES_MAX && begun.elapsed() < at_most {
+        if context.shutdown.wait(often) {
+            return false;
+        }
+    }
+    true
 }
 
 fn bytes_of(compiled: &Compiled) -> usize {

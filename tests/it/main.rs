@@ -35,6 +35,10 @@ mod pack;
 mod packed_site;
 #[cfg(all(unix, feature = "pack"))]
 mod packing_fails;
+#[cfg(all(unix, feature = "pack"))]
+mod poems;
+#[cfg(feature = "pack")]
+mod proxies;
 mod ranges;
 mod rebuild;
 mod reproducible;
@@ -45,6 +49,8 @@ mod server;
 mod shutdown;
 mod site;
 mod sites;
+#[cfg(all(unix, feature = "pack"))]
+mod sockets;
 mod stamp;
 #[cfg(feature = "zstd")]
 mod stored;

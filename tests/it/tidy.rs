@@ -228,7 +228,7 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
             "src/commands/serve.rs",
             "src/commands/watch.rs",
             "src/embedded.rs",
-            "src/server/address.rs",
+            "src/server/socket_file.rs",
             "src/server/native/site_file.rs",
         ],
     );
@@ -370,6 +370,10 @@ fn every_limit_names_its_unit_and_its_reason() {
             "DESCRIPTORS",
             "EVENTS",
             "REQUESTS",
+            "SITES",
+            "LISTENERS",
+            "HOPS",
+            "NETWORKS",
         ];
         assert!(
             units

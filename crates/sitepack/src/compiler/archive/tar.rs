@@ -19,9 +19,6 @@ use super::name::{Name, Rooting};
 use super::stream::{self, Stream};
 use super::{Change, Kind, Tally, What, name};
 
-/// Times before the first web page, 1991, are what tools write to state none: 0, 1, 1980, 1985.
-const FIRST_WEB_PAGE_SECONDS: u64 = 662_688_000;
-
 /// What an archive holds, in its order.
 pub(super) struct Members {
     pub(super) changes: Vec<Change>,
@@ -227,9 +224,8 @@ impl Times {
     }
 
     fn agreed(&self) -> Option<u64> {
-        let stated = FIRST_WEB_PAGE_SECONDS..=crate::date::LAST_SECOND;
         self.first
-            .filter(|time| !self.differ && stated.contains(time))
+            .filter(|time| !self.differ && crate::date::is_meant(*time))
     }
 }
 

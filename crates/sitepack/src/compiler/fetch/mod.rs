@@ -14,9 +14,9 @@
 //! 6. It blocks, and it is silent: a failure is one line that names the source, the address that
 //!    failed (without its query), and why.
 //!
-//! From the top: `oci` reads images (`reference`, `manifest`, `moment`, `platform`, `token`,
-//! `credentials`); `cache` keeps what came; `client` asks (`address`, `hosts`, `proxy`,
-//! `certificates`, `deadline`, `redact`).
+//! From the top: `oci` reads images (`reference`, `manifest`, `platform`, `token`, `credentials`);
+//! `cache` keeps what came; `client` asks (`address`, `hosts`, `proxy`, `certificates`, `deadline`,
+//! `redact`).
 
 mod address;
 mod cache;
@@ -27,7 +27,6 @@ mod deadline;
 mod hosts;
 mod limits;
 mod manifest;
-mod moment;
 mod oci;
 mod platform;
 mod proxy;
@@ -63,9 +62,9 @@ struct Settings<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
     pub(crate) layers: Vec<Layer>,
-    /// When it was made, in the form of RFC 3339: by its configuration, else by an annotation of
-    /// its manifest. None where that is the epoch, as reproducible builds have it.
-    pub(crate) created: Option<String>,
+    /// When it was made, in seconds since 1970: by its configuration, else by an annotation of its
+    /// manifest. None where that is the epoch, as reproducible builds have it.
+    pub(crate) created: Option<u64>,
 }
 
 /// A layer: a tar file, perhaps compressed.
