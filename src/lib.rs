@@ -33,6 +33,8 @@ pub mod cli;
 mod commands;
 pub mod embedded;
 pub mod http;
+#[cfg(feature = "image")]
+pub mod image;
 pub mod limits;
 pub mod log;
 pub mod origin;

@@ -24,6 +24,8 @@ mod empty_root;
 mod exchange;
 mod fields;
 mod generations;
+#[cfg(all(unix, feature = "image", feature = "pack"))]
+mod image;
 mod methods;
 #[cfg(all(unix, feature = "native"))]
 mod native;

@@ -133,6 +133,16 @@ fn imports_only_point_downward() {
         &[],
     );
     absent(
+        &["src/image"],
+        &[
+            "crate::cli",
+            "crate::commands",
+            "crate::server",
+            "crate::log",
+        ],
+        &[],
+    );
+    absent(
         &["src/server", "src/log"],
         &["crate::cli", "crate::commands"],
         &[],
@@ -221,6 +231,8 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
         &["std::fs", " fs::", "(fs::", " File::", "(File::"],
         &[
             "src/commands/extract.rs",
+            "src/commands/base.rs",
+            "src/commands/image.rs",
             "src/commands/pack.rs",
             "src/commands/part.rs",
             "src/commands/serve.rs",
