@@ -52,6 +52,9 @@ fn files(directory: &str, ending: &str) -> Vec<String> {
 fn rust() -> Vec<String> {
     let rooms = [
         "src",
+        "crates/registry/src",
+        "crates/registry/tests",
+        "crates/remote/src",
         "crates/sitepack/src",
         "tests",
         "xtask/src",
@@ -203,11 +206,10 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
     );
     let clock = ["SystemTime", "Instant"];
     absent(&CORE, &clock, &[]);
-    // Times of files tell whether one has changed, and what of a cache is old; a download ends.
-    // None of them is in a packed site.
+    // Times of files tell whether one has changed, and what of a cache is old. None of them is in a
+    // packed site.
     let timed = [
         "crates/sitepack/src/compiler/cache.rs",
-        "crates/sitepack/src/compiler/fetch/deadline.rs",
         "crates/sitepack/src/compiler/source.rs",
     ];
     absent(&["crates/sitepack/src"], &clock, &timed);
@@ -222,7 +224,7 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
             "crates/sitepack/src/reader.rs",
             // An archive's times are a part of it, not of a checkout; only one that all agree on
             // counts.
-            "crates/sitepack/src/compiler/archive/tar/extension.rs",
+            "crates/sitepack/src/tar/extension.rs",
             "crates/sitepack/src/compiler/archive/tar/tests.rs",
         ],
     );
@@ -254,10 +256,26 @@ fn only_fetch_asks_a_network() {
     absent(&elsewhere, &["ureq", "std::net"], &[]);
 }
 
+/// The right to delete is never asked for.
+#[test]
+fn nothing_deletes_in_a_registry() {
+    absent(
+        &["crates/registry/src", "crates/remote/src"],
+        &["DELETE", "delete"],
+        &[],
+    );
+}
+
 #[test]
 fn unsafe_stands_in_one_file() {
     absent(
-        &["src", "crates/sitepack/src", "xtask/src"],
+        &[
+            "src",
+            "crates/registry/src",
+            "crates/remote/src",
+            "crates/sitepack/src",
+            "xtask/src",
+        ],
         &["unsafe "],
         &["src/embedded.rs"],
     );
@@ -506,6 +524,8 @@ fn no_path_of_a_machine_is_in_the_tree() {
 fn every_dependency_has_its_reason() {
     for manifest in [
         "Cargo.toml",
+        "crates/registry/Cargo.toml",
+        "crates/remote/Cargo.toml",
         "crates/sitepack/Cargo.toml",
         "xtask/Cargo.toml",
     ] {

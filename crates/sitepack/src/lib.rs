@@ -27,6 +27,7 @@ mod path;
 mod reader;
 pub mod rules;
 mod summary;
+pub mod tar;
 #[cfg(test)]
 mod testing;
 mod verify;

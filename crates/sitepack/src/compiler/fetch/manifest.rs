@@ -4,11 +4,11 @@
 //! image may have made it so. What a document is, it says itself (a registry's Content-Type is
 //! not covered by the digest); one that could be read as both is refused.
 
+use remote::shorten;
 use serde_json::{Map, Value};
 
 use super::limits::{LAYERS_MAX, MANIFESTS_MAX};
 use super::platform::Platform;
-use super::redact::shorten;
 use super::reference::parse_digest;
 use crate::compiler::archive::Kind;
 use crate::compiler::fetch::layer_kind;

@@ -15,22 +15,16 @@
 //!    failed (without its query), and why.
 //!
 //! From the top: `oci` reads images (`reference`, `manifest`, `platform`, `token`, `credentials`);
-//! `cache` keeps what came; `client` asks (`address`, `hosts`, `proxy`, `certificates`, `deadline`,
-//! `redact`).
+//! `cache` keeps what came; `client` asks, with what the crate `remote` knows of addresses, hosts
+//! and proxies.
 
-mod address;
 mod cache;
-mod certificates;
 mod client;
 mod credentials;
-mod deadline;
-mod hosts;
 mod limits;
 mod manifest;
 mod oci;
 mod platform;
-mod proxy;
-mod redact;
 mod reference;
 mod token;
 
@@ -39,17 +33,14 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use self::address::Address;
+use remote::{Address, Lookup, redacted};
+
 use self::cache::{Cache, Wanted};
 use self::client::{Client, Request};
 use self::limits::Limits;
-use self::redact::redacted;
 use super::archive::Kind;
 use super::error::Error;
 use crate::digest::Digest;
-
-/// Reads a variable of the environment.
-type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The world, as far as fetching depends on it.
 #[derive(Clone, Copy)]

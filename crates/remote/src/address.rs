@@ -8,18 +8,19 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
-use super::hosts::{self, Near};
-use super::limits::ADDRESS_BYTES_MAX;
-use super::redact::shorten;
-use crate::path::percent_encode;
+use crate::hosts::{self, Near};
+use crate::limits::ADDRESS_BYTES_MAX;
+use crate::redact::shorten;
 
 /// An absolute `https` or `http` address. Its `Display` is fit for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
-    pub(super) scheme: Scheme,
+pub struct Address {
+    /// https, or http for loopback.
+    pub scheme: Scheme,
     /// In lower case; an IPv6 address without its brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub host: String,
+    /// 1 to 65535.
+    pub port: u16,
     /// Begins with `/`.
     path: String,
     query: Option<String>,
@@ -27,14 +28,19 @@ pub(super) struct Address {
 
 /// The two schemes that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
+pub enum Scheme {
+    /// Plain HTTP.
     Http,
+    /// HTTP over TLS.
     Https,
 }
 
 impl Address {
     /// Parses what stands in a configuration, a redirect or a challenge.
-    pub(super) fn parse(text: &str) -> Result<Address, String> {
+    ///
+    /// # Errors
+    /// What is refused, in words.
+    pub fn parse(text: &str) -> Result<Address, String> {
         check_characters(text)?;
         let (scheme, rest) = text.split_once("://").ok_or("it is no whole address")?;
         let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -66,7 +72,10 @@ impl Address {
     }
 
     /// The address that a `Location` means which came from here (RFC 3986 §5.2).
-    pub(super) fn join(&self, location: &str) -> Result<Address, String> {
+    ///
+    /// # Errors
+    /// What is refused, in words.
+    pub fn join(&self, location: &str) -> Result<Address, String> {
         check_characters(location)?;
         let location = location.split('#').next().unwrap_or_default();
         let is_absolute = location
@@ -95,17 +104,13 @@ impl Address {
     }
 
     /// The same with `fields` added to its query.
-    pub(super) fn with_query(&self, fields: &[(&str, &str)]) -> Address {
+    #[must_use]
+    pub fn with_query(&self, fields: &[(&str, &str)]) -> Address {
         let mut query = self.query.clone().unwrap_or_default();
-        for (name, value) in fields {
-            if !query.is_empty() {
-                query.push('&');
-            }
-            query.push_str(name);
-            query.push('=');
-            let value = percent_encode(value);
-            query.push_str(&value.replace('&', "%26").replace('+', "%2B"));
+        if !query.is_empty() {
+            query.push('&');
         }
+        query.push_str(&form(fields));
         Address {
             query: Some(query),
             ..self.clone()
@@ -113,12 +118,14 @@ impl Address {
     }
 
     /// Whether a credential for one may go to the other.
-    pub(super) fn has_origin_of(&self, other: &Address) -> bool {
+    #[must_use]
+    pub fn has_origin_of(&self, other: &Address) -> bool {
         (self.scheme, &self.host, self.port) == (other.scheme, &other.host, other.port)
     }
 
     /// All of it, for the request.
-    pub(super) fn whole(&self) -> String {
+    #[must_use]
+    pub fn whole(&self) -> String {
         match &self.query {
             Some(query) => format!("{}?{query}", self.without_query()),
             None => self.without_query(),
@@ -167,7 +174,10 @@ impl fmt::Display for Address {
 }
 
 /// A host, in lower case and without brackets, and a port, of `HOST[:PORT]`.
-pub(super) fn host_and_port(authority: &str) -> Result<(String, Option<u16>), String> {
+///
+/// # Errors
+/// What is malformed, in words.
+pub fn host_and_port(authority: &str) -> Result<(String, Option<u16>), String> {
     if authority.contains('@') {
         return Err("it holds credentials, which have no place in an address".to_owned());
     }
@@ -208,6 +218,29 @@ fn none_if_empty(rest: &str) -> Result<Option<&'static str>, String> {
         _ if rest.starts_with(':') => Ok(None),
         _ => Err("its host is malformed".to_owned()),
     }
+}
+
+/// Names and values as a form has them, `a=b&c=d`, percent-encoded.
+#[must_use]
+pub fn form(fields: &[(&str, &str)]) -> String {
+    let fields = fields.iter();
+    let pairs: Vec<String> = fields
+        .map(|(name, value)| format!("{name}={}", in_query(value)))
+        .collect();
+    pairs.join("&")
+}
+
+/// Percent-encodes everything that might mean something in a query (RFC 3986 §2.3), or in a form.
+fn in_query(value: &str) -> String {
+    let mut shown = String::new();
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/:,".contains(&byte) {
+            shown.push(char::from(byte));
+        } else {
+            shown.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    shown
 }
 
 fn check_characters(text: &str) -> Result<(), String> {

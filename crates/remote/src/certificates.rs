@@ -7,13 +7,16 @@ use std::io::Read as _;
 
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-use super::Lookup;
-use super::limits::CERTIFICATES_BYTES_MAX;
+use crate::Lookup;
+use crate::limits::CERTIFICATES_BYTES_MAX;
 
 const VARIABLE: &str = "SSL_CERT_FILE";
 
 /// The configuration of TLS.
-pub(super) fn tls(env: Lookup<'_>) -> Result<TlsConfig, String> {
+///
+/// # Errors
+/// What is the matter with the file of certificates.
+pub fn tls(env: Lookup<'_>) -> Result<TlsConfig, String> {
     let roots = match env(VARIABLE).filter(|path| !path.is_empty()) {
         None => RootCerts::WebPki,
         Some(path) => {

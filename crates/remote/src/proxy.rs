@@ -12,15 +12,18 @@ use std::net::IpAddr;
 
 use ureq::{Proxy, ProxyProtocol};
 
-use super::Lookup;
-use super::address::Address;
-use super::hosts::{self, Near};
+use crate::Lookup;
+use crate::address::Address;
+use crate::hosts::{self, Near};
 
 const PROXY: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// The proxy for `address`, if it needs one.
-pub(super) fn proxy_for(address: &Address, env: Lookup<'_>) -> Result<Option<Proxy>, String> {
+///
+/// # Errors
+/// A proxy that cannot be used; its value is not shown.
+pub fn proxy_for(address: &Address, env: Lookup<'_>) -> Result<Option<Proxy>, String> {
     if hosts::near(&address.host) == Some(Near::Loopback) {
         return Ok(None);
     }
@@ -97,7 +100,7 @@ fn contains(network: &str, bits: &str, ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::proxy_for;
-    use crate::compiler::fetch::address::Address;
+    use crate::address::Address;
 
     /// The proxy's host and port, or nothing.
     fn found(address: &str, variables: &[(&str, &str)]) -> Result<String, String> {

@@ -17,7 +17,7 @@ use ureq::unversioned::transport::NextTimeout;
 
 /// How near a host is, the nearest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Near {
+pub enum Near {
     /// No address of a host, yet connecting to it reaches this machine.
     Unspecified,
     /// This machine.
@@ -29,7 +29,8 @@ pub(super) enum Near {
 }
 
 /// How near a host is by its text alone: a name other than localhost's tells nothing.
-pub(super) fn near(host: &str) -> Option<Near> {
+#[must_use]
+pub fn near(host: &str) -> Option<Near> {
     if host == "localhost" || host.ends_with(".localhost") {
         return Some(Near::Loopback);
     }
@@ -64,12 +65,15 @@ fn is_private(address: Ipv4Addr) -> bool {
 
 /// The first host's nearness, once it is known.
 #[derive(Clone, Debug, Default)]
-pub(super) struct First(Arc<OnceLock<Near>>);
+pub struct First(Arc<OnceLock<Near>>);
 
 impl First {
     /// Takes note of how near a host is by its text, or of a name that a proxy resolves, and says
     /// no to what is nearer than the first.
-    pub(super) fn admit(&self, host: &str, is_proxied: bool) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// Why the host may not be asked.
+    pub fn admit(&self, host: &str, is_proxied: bool) -> Result<(), String> {
         let proxied = is_proxied.then_some(Near::Public);
         let Some(near) = near(host).or(proxied) else {
             return Ok(()); // a name, which the resolver will judge
@@ -96,9 +100,11 @@ impl First {
 
 /// Resolves as `ureq` does, and judges the addresses.
 #[derive(Debug)]
-pub(super) struct Guard {
-    pub(super) first: First,
-    pub(super) inner: DefaultResolver,
+pub struct Guard {
+    /// Shared with whoever asks, who admits hosts by their text.
+    pub first: First,
+    /// What resolves.
+    pub inner: DefaultResolver,
 }
 
 /// A host that may not be asked.

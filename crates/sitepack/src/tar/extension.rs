@@ -8,35 +8,51 @@
 
 /// What extensions say of the next member.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Extended {
-    pub(super) path: Option<Vec<u8>>,
-    pub(super) link: Option<Vec<u8>>,
-    pub(super) bytes: Option<u64>,
+pub struct Extended {
+    /// Its name.
+    pub path: Option<Vec<u8>>,
+    /// Its target.
+    pub link: Option<Vec<u8>>,
+    /// Its length.
+    pub bytes: Option<u64>,
     /// In seconds since 1970, or 0.
-    pub(super) time: Option<u64>,
-    pub(super) sparse: bool,
+    pub time: Option<u64>,
+    /// Whether it is stored as a sparse file.
+    pub sparse: bool,
     any: bool,
 }
 
 impl Extended {
     /// Whether none was there.
-    pub(super) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         !self.any
     }
 
-    pub(super) fn long_name(&mut self, said: &[u8]) -> Result<(), String> {
+    /// GNU's long name.
+    ///
+    /// # Errors
+    /// What is stated twice, or damaged.
+    pub fn long_name(&mut self, said: &[u8]) -> Result<(), String> {
         self.any = true;
         once(&mut self.path, ended(said).to_vec(), "its name")
     }
 
-    pub(super) fn long_link(&mut self, said: &[u8]) -> Result<(), String> {
+    /// GNU's long target.
+    ///
+    /// # Errors
+    /// What is stated twice, or damaged.
+    pub fn long_link(&mut self, said: &[u8]) -> Result<(), String> {
         self.any = true;
         once(&mut self.link, ended(said).to_vec(), "its target")
     }
 
     /// The records of a pax header, "LENGTH KEY=VALUE\n". Those that are of no use here (owners,
     /// comments, attributes) are passed over; an empty value says that the header's counts.
-    pub(super) fn records(&mut self, mut said: &[u8]) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// What is stated twice, or damaged.
+    pub fn records(&mut self, mut said: &[u8]) -> Result<(), String> {
         self.any = true;
         while !said.is_empty() {
             let (key, value, rest) = record(said).ok_or("a damaged record of pax")?;
@@ -64,7 +80,10 @@ impl Extended {
 
 /// The time that a global header of pax states for all members. Names and lengths for all of
 /// them make no sense.
-pub(super) fn global_time(said: &[u8]) -> Result<Option<u64>, String> {
+///
+/// # Errors
+/// A name or a length for all members.
+pub fn global_time(said: &[u8]) -> Result<Option<u64>, String> {
     let mut extended = Extended::default();
     extended.records(said)?;
     let Extended {

@@ -1,25 +1,28 @@
-//! The end of a download's time. Of the crate this file alone asks a clock, and nothing that the
-//! clock says goes into a packed site.
+//! The end of an exchange's time. Of the crate this file alone asks a clock.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// When a download has to be over.
+/// When what was begun has to be over.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline {
+pub struct Deadline {
     start: Instant,
     whole: Duration,
 }
 
 impl Deadline {
     /// `whole` from now.
-    pub(super) fn after(whole: Duration) -> Deadline {
+    #[must_use]
+    pub fn after(whole: Duration) -> Deadline {
         let start = Instant::now();
         Deadline { start, whole }
     }
 
     /// What is left.
-    pub(super) fn left(&self) -> Result<Duration, String> {
+    ///
+    /// # Errors
+    /// That nothing is left.
+    pub fn left(&self) -> Result<Duration, String> {
         self.whole
             .checked_sub(self.start.elapsed())
             .filter(|left| !left.is_zero())
@@ -27,7 +30,10 @@ impl Deadline {
     }
 
     /// Sleeps, unless the time would be over before.
-    pub(super) fn sleep(&self, pause: Duration) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// That the time would be over.
+    pub fn sleep(&self, pause: Duration) -> Result<(), String> {
         if self.left()? <= pause {
             return Err(format!("it took more than {:?}", self.whole));
         }

@@ -1,36 +1,53 @@
 //! A tar header: 512 bytes that describe what follows.
 
 /// What a tar archive is made of.
-pub(super) const BLOCK_BYTES: usize = 512;
+pub const BLOCK_BYTES: usize = 512;
 
-pub(super) const SPARSE: &str = "it is stored as a sparse file: archive it without --sparse";
+/// Why a sparse file is refused.
+pub const SPARSE: &str = "it is stored as a sparse file: archive it without --sparse";
 
 /// What a header says, before extensions.
-pub(super) struct Header {
-    pub(super) name: Vec<u8>,
-    pub(super) link: Vec<u8>,
+#[derive(Debug)]
+pub struct Header {
+    /// As it is written there; pax and GNU may name it otherwise.
+    pub name: Vec<u8>,
+    /// The target of a link.
+    pub link: Vec<u8>,
     /// Of what follows.
-    pub(super) bytes: u64,
+    pub bytes: u64,
     /// In seconds since 1970, or 0.
-    pub(super) time: u64,
-    pub(super) kind: Result<Type, String>,
+    pub time: u64,
+    /// What it is, or why that is refused.
+    pub kind: Result<Type, String>,
 }
 
 /// The members that a site can be made of, and what describes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Type {
+pub enum Type {
+    /// A file.
     File,
+    /// Another name of a member.
     HardLink,
+    /// A symbolic link.
     Link,
+    /// A directory.
     Directory,
+    /// GNU: the next member's name.
     LongName,
+    /// GNU: the next member's target.
     LongLink,
+    /// Pax: records for the next member.
     Extended,
+    /// Pax: records for all that follow.
     Global,
 }
 
 impl Header {
-    pub(super) fn parse(block: &[u8; BLOCK_BYTES]) -> Result<Header, &'static str> {
+    /// Parses a header.
+    ///
+    /// # Errors
+    /// A block that is no header, or a damaged one.
+    pub fn parse(block: &[u8; BLOCK_BYTES]) -> Result<Header, &'static str> {
         let field = |offset: usize, bytes: usize| {
             let field = block.get(offset..offset + bytes);
             field.unwrap_or_default()

@@ -1,10 +1,11 @@
 //! What messages may show of texts that came from elsewhere.
 
-use super::limits::SHOWN_CHARS_MAX;
+use crate::limits::SHOWN_CHARS_MAX;
 
 /// What may be shown of a text that should be an address or a reference, and perhaps is none:
 /// nothing before an `@` (save that of a digest), nothing of a query.
-pub(super) fn redacted(text: &str) -> String {
+#[must_use]
+pub fn redacted(text: &str) -> String {
     let end = text.find(['?', '#']).unwrap_or(text.len());
     let (shown, hidden) = text.split_at(end);
     let (name, digest) = match shown.rfind("@sha") {
@@ -22,17 +23,27 @@ pub(super) fn redacted(text: &str) -> String {
 }
 
 /// One line of bounded length, whatever somebody has put in.
-pub(super) fn shorten(text: &str) -> String {
+#[must_use]
+pub fn shorten(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
     if shown.len() < text.len() {
         shown.push('…');
     }
-    shown.replace(char::is_control, "\u{fffd}")
+    shown.replace(is_unfit, "\u{fffd}")
+}
+
+/// What moves a terminal's cursor, or the order in which a line is read.
+fn is_unfit(character: char) -> bool {
+    let directs = matches!(
+        character,
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    character.is_control() || directs
 }
 
 #[cfg(test)]
 mod tests {
-    use super::redacted;
+    use crate::redacted;
 
     #[test]
     fn messages_show_no_secrets() {
@@ -52,6 +63,7 @@ mod tests {
             ),
             ("u:secret@example.com", "…@example.com"),
             ("a\nb", "a\u{fffd}b"),
+            ("a\u{202e}b", "a\u{fffd}b"),
         ] {
             assert_eq!(redacted(text), shown);
         }
