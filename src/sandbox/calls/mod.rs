@@ -13,8 +13,8 @@
 //! is so for every call that an answer takes. Threads begin with `clone`; `clone3`, whose arguments
 //! a filter cannot see, is unknown here, so that what begins is seen to be a thread, not a process.
 //!
-//! The lists (`lists`, `arguments`) are for x86-64 and aarch64: another processor has other numbers,
-//! and some calls under other names.
+//! The lists (`lists`, `arguments`) are for x86-64 and aarch64: another processor has other
+//! numbers, and some calls under other names.
 
 mod arguments;
 mod lists;
