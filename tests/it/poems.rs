@@ -171,4 +171,6 @@ fn a_config_map_is_a_directory_of_poems() {
     let directory = root.path().to_str().unwrap();
     let server = Running::start(&["--poetry-dir", directory, "--cache", "off"]);
     assert_eq!(get(server.address, "/poetry/one.txt").text(), ONE);
+    let list = get(server.address, "/poetry/").text().to_owned();
+    assert_eq!(list.matches("The first").count(), 1, "{list}");
 }
