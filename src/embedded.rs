@@ -56,15 +56,23 @@ const APPENDED: [u8; 8] = *b"appended";
 
 /// The bytes that lead to what `pack` reads and changes of the mark. Put together here, so that the
 /// executable holds them only once.
-#[cfg(feature = "pack")]
+#[cfg(any(feature = "image", feature = "pack"))]
 pub(crate) fn mark_prefix() -> Vec<u8> {
     let backwards: &[u8] = std::hint::black_box(b" :etis ,2 tamrof ,2 kram s'koobpahc");
     backwards.iter().rev().copied().collect()
 }
 
 /// How long that is.
-#[cfg(feature = "pack")]
+#[cfg(any(feature = "image", feature = "pack"))]
 pub(crate) const MARK_REST_BYTES: usize = 8 + 10 + 2 * Digest::BYTES + 13;
+
+/// The digest of the appended site, in hexadecimal digits, of what stands behind the prefix.
+#[cfg(feature = "image")]
+pub(crate) fn packed_site(rest: &[u8; MARK_REST_BYTES]) -> Option<String> {
+    let digest = rest.strip_prefix(&APPENDED)?.strip_prefix(b", sha256: ")?;
+    let digest = digest.get(..2 * Digest::BYTES)?;
+    Some(String::from_utf8_lossy(digest).into_owned())
+}
 
 /// What stands behind the prefix once a site was appended.
 #[cfg(feature = "pack")]

@@ -222,6 +222,20 @@ pub const WATCH_SETTLE_MILLISECONDS: u64 = 150;
 /// does not keep all others from being served.
 pub const WATCH_SETTLE_MILLISECONDS_MAX: u64 = 2_000;
 
+/// The longest executable that becomes an image, in bytes: a tar's header can say 8 GiB, and gzip
+/// may make what it cannot compress a little longer.
+pub const IMAGE_EXECUTABLE_BYTES_MAX: u64 = 8_000_000_000;
+
+/// How much of it is read at once.
+pub const IMAGE_PIECE_BYTES: usize = 256 << 10;
+
+/// The longest label of an image: Docker shows them in one piece, and nobody reads more.
+pub const IMAGE_LABEL_BYTES_MAX: usize = 4_096;
+
+/// All labels of an image together: registries refuse manifests of over 4 MiB, and Kubernetes'
+/// nodes keep every configuration in memory.
+pub const IMAGE_LABELS_BYTES_MAX: usize = 65_536;
+
 /// How long accepting pauses when the system has no descriptor left.
 pub const ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
 

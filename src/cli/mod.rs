@@ -17,8 +17,11 @@ use sitepack::compiler::{Csp, FindingKind, Source, Store};
 
 use self::flags::{COMMANDS, help};
 use self::typed::Typed;
+#[cfg(feature = "image")]
+use crate::image::{Labels, MediaTypes, Platform, Reference};
 use crate::limits::RequestLimits;
 use crate::log::say;
+use crate::sandbox;
 use crate::server::proxy::Versions;
 use crate::server::{self, Address, Engine, Proxies};
 
@@ -33,6 +36,9 @@ pub enum Command {
     /// Make another executable, with another site.
     #[cfg(feature = "pack")]
     Pack(PackOptions),
+    /// Make a container image.
+    #[cfg(feature = "image")]
+    Image(ImageOptions),
     /// List what is in the site.
     Ls {
         /// As JSON: the manifest.
@@ -83,6 +89,8 @@ pub struct ServeOptions {
     pub requests: RequestLimits,
     /// Bounds on connections, and how to end.
     pub server: server::Options,
+    /// How much it gives up before it serves.
+    pub sandbox: sandbox::Mode,
     /// What is served in place of the site in this executable.
     #[cfg(feature = "pack")]
     pub source: Option<SiteOptions>,
@@ -111,6 +119,48 @@ pub struct PackOptions {
     pub base: Option<PathBuf>,
     /// How the site is compiled.
     pub site: SiteOptions,
+}
+
+/// Options of `image`.
+#[cfg(feature = "image")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageOptions {
+    /// Where the image goes.
+    pub output: Output,
+    /// The executable that it is made of; this one if none.
+    pub base: Option<PathBuf>,
+    /// Its name and tag.
+    pub reference: Reference,
+    /// What it is to be for, if that is said and not left to the executable.
+    pub platform: Option<Platform>,
+    /// Labels besides chapbook's own, and in their place.
+    pub labels: Labels,
+    /// Whose names its parts have.
+    pub media_types: MediaTypes,
+    /// Whether it may be of an executable that needs libraries.
+    pub allow_dynamic: bool,
+    /// When it is said to be made, in seconds since 1970.
+    pub time: u64,
+}
+
+/// Where something is written.
+#[cfg(feature = "image")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// To a file.
+    File(PathBuf),
+    /// To standard output.
+    Standard,
+}
+
+#[cfg(feature = "image")]
+impl fmt::Display for Output {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::File(path) => write!(formatter, "`{}`", path.display()),
+            Output::Standard => formatter.write_str("standard output"),
+        }
+    }
 }
 
 /// How a site is compiled.
@@ -225,6 +275,8 @@ pub fn parse(
         "check" => typed.check().map(Command::Check),
         #[cfg(feature = "pack")]
         "pack" => typed.pack().map(Command::Pack),
+        #[cfg(feature = "image")]
+        "image" => typed.image().map(Command::Image),
         "ls" => Ok(Command::Ls {
             json: typed.json()?,
         }),
@@ -370,6 +422,12 @@ mod tests {
             ),
             ("--idle-timeout soon", &[], "--idle-timeout `soon`"),
             (
+                "--sandbox full",
+                &[],
+                "--sandbox `full`: it is either strict or best-effort or off",
+            ),
+            ("ls --sandbox off", &[], "--sandbox does not go with `ls`"),
+            (
                 "",
                 &[("CHAPBOOK_MAX_FIELDS", "-1")],
                 "$CHAPBOOK_MAX_FIELDS `-1`",
@@ -437,6 +495,84 @@ mod tests {
                 "--store `half`: it is either all or coded or small",
             ),
             ("ls --store all", &[], "--store does not go with `ls`"),
+        ] {
+            let found = read(arguments, environment).unwrap_err();
+            assert!(found.contains(message), "{arguments:?}: {found}");
+        }
+    }
+
+    #[cfg(feature = "image")]
+    #[test]
+    fn images_are_read() {
+        let image = |arguments: &str, environment: &[(&str, &str)]| match read(
+            &format!("image {arguments}"),
+            environment,
+        ) {
+            Ok(Command::Image(options)) => options,
+            other => panic!("{other:?}"),
+        };
+        let plain = image("-o a.tar", &[]);
+        assert_eq!(plain.output, super::Output::File("a.tar".into()));
+        assert_eq!(
+            (plain.reference.short(), plain.time),
+            ("chapbook:latest".to_owned(), 0)
+        );
+        assert_eq!(image("-o -", &[]).output, super::Output::Standard);
+        let variables = [
+            ("CHAPBOOK_OUTPUT", "b.tar"),
+            ("CHAPBOOK_TAG", "b:1"),
+            ("CHAPBOOK_LABEL", "a=1\nb=2 3"),
+            ("CHAPBOOK_PLATFORM", "linux/arm/v7"),
+            ("CHAPBOOK_MEDIA_TYPES", "docker"),
+            ("CHAPBOOK_ALLOW_DYNAMIC", "true"),
+            ("CHAPBOOK_BASE", "other"),
+            ("SOURCE_DATE_EPOCH", "784111777"),
+        ];
+        let found = image("", &variables);
+        assert_eq!(found.reference.short(), "b:1");
+        let labels: Vec<_> = found.labels.iter().collect();
+        assert_eq!(labels, [("a", "1"), ("b", "2 3")]);
+        assert_eq!(found.platform.unwrap().to_string(), "linux/arm/v7");
+        assert_eq!(found.media_types, crate::image::MediaTypes::Docker);
+        assert_eq!(found.base, Some("other".into()));
+        assert_eq!((found.allow_dynamic, found.time), (true, 784_111_777));
+        let typed = image("--label c=1 --tag c --label c=2", &variables);
+        assert_eq!(typed.labels.iter().collect::<Vec<_>>(), [("c", "2")]);
+        assert_eq!(typed.reference.short(), "c:latest");
+    }
+
+    #[cfg(feature = "image")]
+    #[test]
+    fn wrong_usage_of_images_is_named() {
+        for (arguments, environment, message) in [
+            ("image", &[][..], "image needs -o FILE.tar"),
+            ("image x -o y", &[], "unexpected argument `x`"),
+            ("image -o y --tag A", &[], "--tag `A`: a name is"),
+            ("image -o y --tag a:+", &[], "--tag `a:+`: a tag is"),
+            (
+                "image -o y --label a",
+                &[],
+                "--label `a`: a label is KEY=VALUE",
+            ),
+            ("image -o y --label a=1 --label =", &[], "--label `=`: "),
+            ("image -o y --platform amd64", &[], "--platform `amd64`: "),
+            (
+                "image -o y --media-types zip",
+                &[],
+                "--media-types `zip`: it is either",
+            ),
+            ("image -o y --spa", &[], "--spa"),
+            ("ls --tag a", &[], "--tag does not go with `ls`"),
+            (
+                "image -o y",
+                &[("SOURCE_DATE_EPOCH", "-1")],
+                "$SOURCE_DATE_EPOCH `-1`",
+            ),
+            (
+                "image -o y",
+                &[("CHAPBOOK_LABEL", "a=1\nb")],
+                "$CHAPBOOK_LABEL `b`",
+            ),
         ] {
             let found = read(arguments, environment).unwrap_err();
             assert!(found.contains(message), "{arguments:?}: {found}");

@@ -13,9 +13,18 @@ use super::typed::{Found, Typed};
 #[cfg(feature = "pack")]
 use super::{Cache, CheckOptions, PackOptions, SiteOptions};
 use super::{Command, Failure, ServeOptions};
+#[cfg(feature = "image")]
+use super::{ImageOptions, Output};
+#[cfg(feature = "image")]
+use crate::image::{self, Labels, MediaTypes, Platform, Reference};
 use crate::limits::{ConnectionLimits, LISTENERS_MAX, RequestLimits, TRUSTED_NETWORKS_MAX};
+use crate::sandbox;
 use crate::server::proxy::Versions;
 use crate::server::{self, Address, Engine, Proxies, Trusted};
+
+/// The name of an image that is given none.
+#[cfg(feature = "image")]
+const IMAGE_NAME: &str = "chapbook:latest";
 
 impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
     pub(super) fn serve(&self) -> Result<ServeOptions, Failure> {
@@ -34,6 +43,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             return Err(found.wrong(cause));
         }
         let (requests, server) = self.limits()?;
+        let modes = sandbox::Mode::ALL.map(|mode| (mode.name(), mode));
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let engine = self.parsed::<Engine>("engine")?.unwrap_or_default();
         Ok(ServeOptions {
@@ -44,6 +54,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             threads: self.number("threads", 1..=1024)?.unwrap_or(processors),
             requests,
             server,
+            sandbox: self.choice("sandbox", &modes)?.unwrap_or_default(),
             #[cfg(feature = "pack")]
             source,
             #[cfg(feature = "pack")]
@@ -180,6 +191,50 @@ fn pieces(list: &str) -> Vec<String> {
         }
     }
     pieces
+}
+
+#[cfg(feature = "image")]
+impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
+    pub(super) fn image(&self) -> Result<ImageOptions, Failure> {
+        self.no_argument()?;
+        let output = self.value("output")?.ok_or_else(|| {
+            let wanted = "where the image is to be written, or - for standard output";
+            Failure::unusable(format!("image needs -o FILE.tar: {wanted}"))
+        })?;
+        let reference = self.parsed::<Reference>("tag")?;
+        let mut labels = Labels::default();
+        for found in self.values("label")? {
+            labels.take(&found.value).map_err(|e| found.wrong(e))?;
+        }
+        let types = MediaTypes::ALL.map(|types| (types.name(), types));
+        Ok(ImageOptions {
+            output: match &*output.value {
+                "-" => Output::Standard,
+                file => Output::File(file.into()),
+            },
+            base: self.value("base")?.map(|found| found.value.into()),
+            reference: reference.map_or_else(|| IMAGE_NAME.parse().map_err(Failure::failed), Ok)?,
+            platform: self.parsed::<Platform>("platform")?,
+            labels,
+            media_types: self.choice("media-types", &types)?.unwrap_or_default(),
+            allow_dynamic: self.switch("allow-dynamic")?,
+            time: self.time()?,
+        })
+    }
+
+    /// The time that reproducible builds state, or else the epoch.
+    fn time(&self) -> Result<u64, Failure> {
+        let Some(found) = self.variable("SOURCE_DATE_EPOCH")? else {
+            return Ok(0);
+        };
+        let seconds = found.value.parse().ok();
+        let seconds = seconds.filter(|seconds| *seconds <= image::LAST_SECOND);
+        let wanted = format!(
+            "it is no number of seconds from 0 to {}",
+            image::LAST_SECOND
+        );
+        seconds.ok_or_else(|| found.wrong(wanted))
+    }
 }
 
 #[cfg(feature = "pack")]

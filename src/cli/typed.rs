@@ -140,6 +140,27 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         self.value_of(&[long])
     }
 
+    /// All values that were typed for a flag; else the lines of its variable.
+    #[cfg(feature = "image")]
+    pub(super) fn values(&self, long: &str) -> Result<Vec<Found>, Failure> {
+        let name = format!("--{long}");
+        let typed = self.flags.iter().filter(|(name, _)| *name == long);
+        let named = |name: &str, value: &str| Found {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let typed: Vec<Found> = typed.map(|(_, value)| named(&name, value)).collect();
+        if !typed.is_empty() {
+            return Ok(typed);
+        }
+        let found = self.value(long)?;
+        let lines = found.iter().flat_map(|found| {
+            let lines = found.value.lines().filter(|line| !line.is_empty());
+            lines.map(|line| named(&found.name, line))
+        });
+        Ok(lines.collect())
+    }
+
     /// A variable, if it is set and not empty. Kubernetes sets `CHAPBOOK_PORT=tcp://…` beside a
     /// service of the name chapbook; that is no word to this program.
     pub(super) fn variable(&self, name: &str) -> Result<Option<Found>, Failure> {

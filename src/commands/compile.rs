@@ -46,14 +46,19 @@ pub(super) fn compiler(options: &SiteOptions) -> Compiler {
         .mount(mount)
         .csp(options.csp)
         .store(options.store)
-        .cache(match &options.cache {
-            Cache::Usual => usual_cache(),
-            Cache::In(directory) => Some(directory.clone()),
-            Cache::Off => None,
-        });
+        .cache(cache(options));
     match &options.codings {
         Some(codings) => compiler.codings(codings),
         None => compiler,
+    }
+}
+
+/// Where coded contents are kept for the next time, if anywhere.
+pub(super) fn cache(options: &SiteOptions) -> Option<PathBuf> {
+    match &options.cache {
+        Cache::Usual => usual_cache(),
+        Cache::In(directory) => Some(directory.clone()),
+        Cache::Off => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The commands, one a file.
 
+#[cfg(any(feature = "image", feature = "pack"))]
+mod base;
 #[cfg(feature = "pack")]
 mod block;
 mod cat;
@@ -9,10 +11,12 @@ mod check;
 mod compile;
 mod extract;
 mod healthcheck;
+#[cfg(feature = "image")]
+mod image;
 mod ls;
 #[cfg(feature = "pack")]
 mod pack;
-#[cfg(feature = "pack")]
+#[cfg(any(feature = "image", feature = "pack"))]
 mod part;
 #[cfg(feature = "pack")]
 mod poems;
@@ -39,6 +43,8 @@ pub fn run(command: Command) -> ExitCode {
         Command::Check(options) => check::run(&options),
         #[cfg(feature = "pack")]
         Command::Pack(options) => pack::run(&options),
+        #[cfg(feature = "image")]
+        Command::Image(options) => image::run(&options),
         Command::Ls { json } => ls::run(json),
         Command::Cat { path } => cat::run(&path),
         Command::Extract { directory } => extract::run(&directory),

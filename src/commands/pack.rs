@@ -8,14 +8,14 @@
 //!    frames.
 //! 4. Nothing but SOURCE, FILE's directory and the cache is touched; no compiler is needed.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use memchr::memmem;
 use sitepack::Appended;
 use sitepack::compiler::{Compiled, Store};
 
+use super::base::Base;
 use super::compile;
 use super::human;
 use super::part::Part;
@@ -37,8 +37,8 @@ pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
             base.name
         )));
     }
-    let mut part = Part::beside(target).map_err(|e| unusable(&e))?;
-    let executable_bytes = base.copy_to(&mut part).map_err(|e| unusable(&e))?;
+    let mut part = Part::beside(target, 0o777).map_err(|e| unusable(&e))?;
+    let executable_bytes = copy(base, &mut part).map_err(|e| unusable(&e))?;
     let site_offset = Appended::offset_behind(executable_bytes);
     part.seek(SeekFrom::Start(site_offset))
         .map_err(|e| unusable(&e))?;
@@ -82,97 +82,11 @@ fn report(target: &Path, compiled: &Compiled) {
     ));
 }
 
-/// An executable of chapbook to make another of.
-struct Base {
-    file: File,
-    /// What it is called in messages.
-    name: String,
-    /// Its length without a site that was packed into it.
-    bytes: u64,
-}
-
-/// What `pack` needs of a base's mark.
-struct Mark {
-    /// Where the bytes are that change.
-    offset: u64,
-    /// Whether it was built with the feature `zstd`.
-    reads_frames: bool,
-}
-
-impl Base {
-    fn open(path: Option<&Path>) -> Result<Base, Failure> {
-        let name = path.map_or("this executable".to_owned(), |path| {
-            format!("`{}`", path.display())
-        });
-        let unusable = |cause| Failure::unusable(format!("failed to read {name}: {cause}"));
-        let file = path.map_or_else(embedded::executable, File::open);
-        let mut file = file.map_err(unusable)?;
-        let appended = Appended::find(&mut file).map_err(unusable)?;
-        let length = file.metadata().map_err(unusable)?.len();
-        Ok(Base {
-            file,
-            name,
-            bytes: appended.map_or(length, |appended| appended.executable_bytes),
-        })
+/// Copies the executable: how long the copy is.
+fn copy(mut base: Base, out: &mut Part) -> io::Result<u64> {
+    base.file.seek(SeekFrom::Start(0))?;
+    if io::copy(&mut (&base.file).take(base.bytes), out)? != base.bytes {
+        return Err(io::Error::other(format!("{} changed", base.name)));
     }
-
-    /// Its mark.
-    fn mark(&mut self) -> io::Result<Mark> {
-        let offset = self.find_mark()?;
-        let mut rest = [0; embedded::MARK_REST_BYTES];
-        self.file.seek(SeekFrom::Start(offset))?;
-        self.file.read_exact(&mut rest)?;
-        Ok(Mark {
-            offset,
-            reads_frames: embedded::reads_frames(&rest),
-        })
-    }
-
-    /// Copies it: how long the copy is.
-    fn copy_to(mut self, out: &mut Part) -> io::Result<u64> {
-        self.file.seek(SeekFrom::Start(0))?;
-        if io::copy(&mut (&self.file).take(self.bytes), out)? != self.bytes {
-            return Err(io::Error::other(format!("{} changed", self.name)));
-        }
-        Ok(self.bytes)
-    }
-
-    /// Where the bytes of the mark are that change. There is one mark, or it is no executable of
-    /// chapbook that can carry a site.
-    fn find_mark(&mut self) -> io::Result<u64> {
-        const PIECE_BYTES: usize = 1 << 20;
-        let prefix = embedded::mark_prefix();
-        let finder = memmem::Finder::new(&prefix);
-        self.file.seek(SeekFrom::Start(0))?;
-        let mut reader = BufReader::new(&mut self.file).take(self.bytes);
-        let (mut piece, mut before) = (Vec::new(), 0);
-        let mut mark = None;
-        loop {
-            let read = reader
-                .by_ref()
-                .take(PIECE_BYTES as u64)
-                .read_to_end(&mut piece)?;
-            for found in finder.find_iter(&piece) {
-                let place = before + (found + prefix.len()) as u64;
-                if mark.replace(place).is_some_and(|other| other != place) {
-                    let cause = format!("{} holds two executables of chapbook", self.name);
-                    return Err(io::Error::other(cause));
-                }
-            }
-            if read == 0 {
-                break;
-            }
-            // A mark may lie across two pieces.
-            let kept = piece.len().min(prefix.len() - 1);
-            before += (piece.len() - kept) as u64;
-            piece.drain(..piece.len() - kept);
-        }
-        mark.ok_or_else(|| {
-            io::Error::other(format!(
-                "{} is no executable of chapbook that reads packed sites of format {}",
-                self.name,
-                sitepack::format::VERSION
-            ))
-        })
-    }
+    Ok(base.bytes)
 }

@@ -8,10 +8,12 @@
 //! 3. Names that begin with a dot are left out: Kubernetes keeps what a ConfigMap is made of there.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use sitepack::compiler::Source;
 use sitepack::{Digest, OwnedSite};
 
 use super::compile::{self, Told};
@@ -55,6 +57,14 @@ impl Poems {
             told,
         };
         Ok((site, poems))
+    }
+
+    /// What it will read.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        match &self.options.source {
+            Source::Path(path) => Some(path),
+            Source::Url { .. } | Source::Image { .. } => None,
+        }
     }
 
     /// Waits, on a thread of its own, for somebody to ask.

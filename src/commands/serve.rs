@@ -1,6 +1,7 @@
 //! `chapbook serve`.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use sitepack::Site;
@@ -19,7 +20,8 @@ use crate::log::{AccessLog, say};
 #[cfg(feature = "pack")]
 use crate::origin::Manner;
 use crate::origin::Origin;
-use crate::server::{self, Address, Context, Role, Signals};
+use crate::sandbox::{self, Needs};
+use crate::server::{self, Address, Bound, Context, Manager, Role, Signals, UnixAddress};
 #[cfg(all(unix, feature = "native"))]
 use crate::{
     embedded,
@@ -54,13 +56,21 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let addresses = bound.iter().map(|bound| Ok(bound.address()?.local_url()));
     let addresses = addresses.collect::<io::Result<Vec<_>>>().map_err(failed)?;
 
+    #[cfg(all(unix, feature = "native"))]
+    let site_file = site_file(options.engine);
+    // Everything is open, and the first thread is started below this line: so the sandbox is
+    // around all of them.
+    let manager = Manager::find();
+    let needs = needs(options, &bound, &serving.source).map_err(failed)?;
+    let sandbox = sandbox::enter(options.sandbox, &needs)
+        .map_err(|lack| Failure::failed(format!("failed to enter the sandbox: {lack}")))?;
     let access_log = if options.access_log {
         AccessLog::to(Box::new(std::io::stdout())).map_err(failed)?
     } else {
         AccessLog::off()
     };
     let started = format!(
-        "serving {} on {} by {}, version {} ({})",
+        "serving {} on {} by {}, version {} ({}), sandbox {sandbox}",
         serving.told,
         addresses.join(", "),
         options.engine.name(),
@@ -70,18 +80,16 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let mut context = (serving.context)(access_log);
     context.options = options.server;
     context.proxies = options.proxies.clone();
+    context.sandbox = sandbox;
     #[cfg(all(unix, feature = "native"))]
-    if options.engine == Engine::Native {
-        context.site_file = embedded::bytes()
-            .and_then(site_file)
-            .inspect_err(|e| say(format_args!("large contents are copied, not sent: {e}")))
-            .ok();
+    {
+        context.site_file = site_file;
     }
     let context = Arc::new(context);
     say(format_args!("{started}"));
     let hung_up = serving.source.start(&context).map_err(failed)?;
     signals.end(context.clone(), hung_up).map_err(failed)?;
-    server::tell_manager(&context);
+    server::tell(manager, &context);
     let served = server::serve(options.engine, bound, &context).map_err(failed);
     // It may be packing again.
     clean_up();
@@ -91,12 +99,50 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The file that the site can be sent from: the executable. Where `/proc` does not tell where in
-/// it, as in an empty root, the site is looked for in the file of the executable's name.
+/// What has to be done from inside the sandbox.
+fn needs(options: &ServeOptions, bound: &[Bound], source: &Reread) -> io::Result<Needs> {
+    let mut needs = Needs::default();
+    for bound in bound {
+        match bound.address()? {
+            Address::Tcp(address) if options.engine.knocks() => needs.connect.push(address.port()),
+            Address::Tcp(_) => {}
+            Address::Unix(UnixAddress { path, .. }) => {
+                let directory = path.parent().filter(|name| !name.as_os_str().is_empty());
+                let directory = directory.unwrap_or(Path::new(".")).to_owned();
+                needs.remove.push(directory);
+                if options.engine.knocks() {
+                    needs.unix.push(path);
+                }
+            }
+        }
+    }
+    #[cfg(feature = "pack")]
+    if let (Some(directory), Some(options)) = (source.directory(), &options.source) {
+        needs.read.push(directory.to_owned());
+        let cache = compile::cache(options).filter(|directory| directory.is_dir());
+        needs.write = cache.into_iter().collect();
+    }
+    #[cfg(not(feature = "pack"))]
+    let _ = source;
+    Ok(needs)
+}
+
+/// The file that the site can be sent from, for an engine that sends files: the executable. Where
+/// `/proc` does not tell where in it, as in an empty root, the site is looked for in the file of
+/// the executable's name.
 #[cfg(all(unix, feature = "native"))]
-fn site_file(site: &'static [u8]) -> io::Result<SiteFile> {
-    SiteFile::executable(site)
-        .or_else(|error| SiteFile::within(embedded::executable()?, site).map_err(|_| error))
+fn site_file(engine: Engine) -> Option<SiteFile> {
+    if engine != Engine::Native {
+        return None;
+    }
+    let within = |site, error| {
+        let file = embedded::executable()?;
+        SiteFile::within(file, site).map_err(|_| error)
+    };
+    embedded::bytes()
+        .and_then(|site| SiteFile::executable(site).or_else(|error| within(site, error)))
+        .inspect_err(|e| say(format_args!("large contents are copied, not sent: {e}")))
+        .ok()
 }
 
 /// What is served.
@@ -119,6 +165,16 @@ enum Reread {
 }
 
 impl Reread {
+    /// The directory that is read, if one is.
+    #[cfg(feature = "pack")]
+    fn directory(&self) -> Option<&Path> {
+        match self {
+            Reread::Never => None,
+            Reread::Watched(watch) => Some(watch.directory()),
+            Reread::Asked(poems) => poems.directory(),
+        }
+    }
+
     /// Begins to: what to do when SIGHUP comes.
     fn start(self, context: &Arc<Context>) -> io::Result<Box<dyn Fn() + Send>> {
         let nothing = || say(format_args!("SIGHUP: there is nothing to read anew"));

@@ -25,6 +25,7 @@ use crate::limits::{
     WATCH_SETTLE_MILLISECONDS_MAX,
 };
 use crate::log::say;
+use crate::sandbox::Mode;
 use crate::server::Context;
 
 /// Looking takes at most one part in so many of the time.
@@ -91,6 +92,11 @@ impl Watch {
         Ok((site, watch))
     }
 
+    /// What it will read. Links lead nowhere else: the compiler does not follow them out of it.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Watches, on a thread of its own, until the shutdown begins.
     ///
     /// # Errors
@@ -149,7 +155,22 @@ impl Watch {
             Err(failure) => {
                 let cause = failure.line();
                 say(format_args!("not packed again, what was stays: {cause}"));
+                self.tell_if_closed(context);
             }
+        }
+    }
+
+    /// A sandbox knows a directory by itself, not by its name: of one that took its place it knows
+    /// nothing.
+    fn tell_if_closed(&self, context: &Context) {
+        let read = fs::read_dir(&self.directory);
+        let closed = read.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        if closed && context.sandbox.mode() != Mode::Off {
+            let directory = self.directory.display();
+            say(format_args!(
+                "`{directory}` was replaced by another, which is closed to the sandbox: start \
+                 again, or with --sandbox off"
+            ));
         }
     }
 

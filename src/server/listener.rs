@@ -23,6 +23,10 @@ pub struct Bound {
     /// What a Unix socket leaves behind in the file system.
     pub(crate) socket_file: SocketFile,
     /// Whether somebody else has the socket, too, and goes on listening on it.
+    #[cfg_attr(
+        not(feature = "tiny_http"),
+        expect(dead_code, reason = "an event loop only closes its own handle")
+    )]
     pub(crate) is_shared: bool,
 }
 

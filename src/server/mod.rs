@@ -27,6 +27,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub use address::{Address, UnixAddress};
 pub use listener::{Bound, Listener, Role, Shape, bind_all};
 pub use making::Makers;
+#[cfg(unix)]
+pub(crate) use notify::Manager;
 #[cfg(all(unix, feature = "native"))]
 pub use native::site_file::SiteFile;
 pub use shutdown::Shutdown;
@@ -41,6 +43,7 @@ use crate::log::{AccessLog, Statistics, say};
 use crate::origin::{Manner, Origin};
 use crate::request::Request;
 use crate::response::{Connection, Response};
+use crate::sandbox::Sandbox;
 
 #[cfg(not(any(feature = "native", feature = "tiny_http")))]
 compile_error!("chapbook needs an engine: build it with the feature `native` or `tiny_http`");
@@ -75,6 +78,17 @@ impl Engine {
             Engine::Native => "native",
             #[cfg(feature = "tiny_http")]
             Engine::TinyHttp => "tiny_http",
+        }
+    }
+
+    /// Whether it connects to its own listeners from time to time.
+    #[must_use]
+    pub const fn knocks(self) -> bool {
+        match self {
+            #[cfg(all(unix, feature = "native"))]
+            Engine::Native => false,
+            #[cfg(feature = "tiny_http")]
+            Engine::TinyHttp => true,
         }
     }
 
@@ -165,6 +179,8 @@ pub struct Context {
     /// A file to send large contents from.
     #[cfg(all(unix, feature = "native"))]
     pub site_file: Option<SiteFile>,
+    /// What the process has given up.
+    pub sandbox: Sandbox,
     /// Connections of all threads.
     connections: AtomicUsize,
     /// The second of the last message about a failed accept.
@@ -196,6 +212,7 @@ impl Context {
             makers: Arc::default(),
             #[cfg(all(unix, feature = "native"))]
             site_file: None,
+            sandbox: Sandbox::default(),
             connections: AtomicUsize::new(0),
             accept_failed: AtomicU64::new(0),
         }
@@ -263,6 +280,19 @@ pub fn serve(engine: Engine, bound: Vec<Bound>, context: &Arc<Context>) -> std::
     }
 }
 
+/// Where there are no service managers of this kind.
+#[cfg(not(unix))]
+pub(crate) struct Manager;
+
+#[cfg(not(unix))]
+impl Manager {
+    pub(crate) fn find() -> std::io::Result<Manager> {
+        Ok(Manager)
+    }
+
+    fn ready(&self) {}
+}
+
 /// Takes the sockets that a service manager passed to this process, if it did.
 ///
 /// # Errors
@@ -279,11 +309,11 @@ pub(crate) fn passed(shape: Shape) -> Result<Vec<Bound>, String> {
 
 /// Tells the service manager, if there is one, that requests are answered, and when they are for
 /// the last time.
-pub(crate) fn tell_manager(context: &Context) {
-    #[cfg(unix)]
-    match notify::Manager::find() {
+pub(crate) fn tell(manager: std::io::Result<Manager>, context: &Context) {
+    match manager {
         Ok(manager) => {
             manager.ready();
+            #[cfg(unix)]
             context.shutdown.on_begin(move || manager.stopping());
         }
         Err(error) => say(format_args!("failed to reach `$NOTIFY_SOCKET`: {error}")),

@@ -24,6 +24,8 @@ mod empty_root;
 mod exchange;
 mod fields;
 mod generations;
+#[cfg(all(unix, feature = "image", feature = "pack"))]
+mod image;
 mod methods;
 #[cfg(all(unix, feature = "native"))]
 mod native;
@@ -42,6 +44,8 @@ mod rebuild;
 mod reproducible;
 mod requests;
 mod rules;
+#[cfg(all(target_os = "linux", feature = "pack", feature = "sandbox"))]
+mod sandbox;
 mod seeds;
 mod server;
 mod shutdown;

@@ -132,6 +132,10 @@ pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
     /// What it had to say up to its address.
+    #[cfg_attr(
+        not(feature = "pack"),
+        expect(dead_code, reason = "a test of an empty root asks, which packs there")
+    )]
     pub(crate) said: String,
     pub(crate) stderr: BufReader<ChildStderr>,
 }

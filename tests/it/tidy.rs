@@ -136,8 +136,28 @@ fn imports_only_point_downward() {
         &[],
     );
     absent(
+        &["src/image"],
+        &[
+            "crate::cli",
+            "crate::commands",
+            "crate::server",
+            "crate::log",
+        ],
+        &[],
+    );
+    absent(
         &["src/server", "src/log"],
         &["crate::cli", "crate::commands"],
+        &[],
+    );
+    absent(
+        &["src/sandbox"],
+        &[
+            "crate::server",
+            "crate::cli",
+            "crate::commands",
+            "crate::origin",
+        ],
         &[],
     );
     let packers = [
@@ -213,11 +233,14 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
         &["std::fs", " fs::", "(fs::", " File::", "(File::"],
         &[
             "src/commands/extract.rs",
+            "src/commands/base.rs",
+            "src/commands/image.rs",
             "src/commands/pack.rs",
             "src/commands/part.rs",
             "src/commands/serve.rs",
             "src/commands/watch.rs",
             "src/embedded.rs",
+            "src/sandbox/linux.rs",
             "src/server/socket_file.rs",
             "src/server/native/site_file.rs",
         ],
@@ -410,6 +433,17 @@ fn log_document_and_reasons_agree() {
     for reason in Reason::ALL {
         let row = format!("| `{reason:?}` | {} |", reason.status().code());
         assert!(document.contains(&row), "docs/log.md lacks {row}");
+    }
+}
+
+#[test]
+fn operations_document_tells_all_of_the_sandbox() {
+    use chapbook::sandbox::{Mode, Part};
+    let document = read("docs/operations.md");
+    let modes = Mode::ALL.iter().map(|mode| mode.name());
+    for name in modes.chain(Part::ALL.iter().map(|part| part.name())) {
+        let row = format!("| `{name}` |");
+        assert!(document.contains(&row), "docs/operations.md lacks {row}");
     }
 }
 
