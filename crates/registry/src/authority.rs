@@ -1,11 +1,11 @@
-//! What a registry is shown once it has answered 401: the answer to its challenge (RFC 9110 §11.6.1,
-//! RFC 7617, and the distribution project's token authentication).
+//! What a registry is shown once it has answered 401: the answer to its challenge (RFC 9110
+//! §11.6.1, RFC 7617, and the distribution project's token authentication).
 //!
 //! A token is asked for with the least that is needed: `pull`, or `pull,push`; never `delete`,
-//! whatever the challenge may say. The token service must be https, or a loopback host of a loopback
-//! registry; it gets the credential of the registry, as Docker sends it. A service that redirects
-//! elsewhere loses it. No message shows a token or a credential, not even one that a server sends
-//! back to us.
+//! whatever the challenge may say. The token service must be https, or a loopback host of a
+//! loopback registry; it gets the credential of the registry, as Docker sends it. A service that
+//! redirects elsewhere loses it. No message shows a token or a credential, not even one that a
+//! server sends back to us.
 
 use std::cell::RefCell;
 

@@ -16,8 +16,8 @@ use crate::secret::Secret;
 
 /// How it is used.
 pub const USAGE: &str = "\
-usage: cargo xtask push IMAGE.tar NAME[:TAG]… [--media-types keep|docker|oci] [--mount-from REPOSITORY]…
-                        [--tags-only]
+usage: cargo xtask push IMAGE.tar NAME[:TAG]… [--media-types keep|docker|oci]
+                        [--mount-from REPOSITORY]… [--tags-only]
        cargo xtask retag NAME@sha256:…|NAME:TAG NEWTAG…
        cargo xtask inspect NAME[:TAG|@sha256:…] [--json]
 

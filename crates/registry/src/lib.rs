@@ -3,18 +3,19 @@
 //! What is promised:
 //!
 //! 1. Tags come last: none ever points at what is not all there.
-//! 2. Manifests are pushed as the bytes that they are, unless other media types are asked for; then
-//!    configuration and layers stay the same bytes, and with them the image's ID.
-//! 3. Standard output is `NAME@sha256:…` and nothing else. An error is one line that names registry
-//!    and repository, what was tried, and what the registry said.
-//! 4. A secret is on no command line, in no message, and in no `Debug`; it goes to the registry that
-//!    it is for and to that registry's token service, never over plain HTTP but to this machine.
+//! 2. Manifests are pushed as the bytes that they are, unless other media types are asked for;
+//!    then configuration and layers stay the same bytes, and with them the image's ID.
+//! 3. Standard output is `NAME@sha256:…` and nothing else. An error is one line that names
+//!    registry and repository, what was tried, and what the registry said.
+//! 4. A secret is on no command line, in no message, and in no `Debug`; it goes to the registry
+//!    that it is for and to that registry's token service, never over plain HTTP but to this
+//!    machine.
 //! 5. Nothing asks for the right to delete, and nothing deletes.
 //! 6. Every wait, every length and every count has a bound (`limits`).
 //!
 //! From the top: `cli`; `push`, `retag`, `inspect`; `layout` reads an image file (`archive`,
-//! `manifest`); `repository` speaks the protocol, with `authority` and `credentials` for what a 401
-//! asks for; `client` asks, on what the crate `remote` knows of hosts.
+//! `manifest`); `repository` speaks the protocol, with `authority` and `credentials` for what a
+//! 401 asks for; `client` asks, on what the crate `remote` knows of hosts.
 
 mod answer;
 mod archive;

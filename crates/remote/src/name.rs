@@ -1,7 +1,8 @@
-//! Names of images: `[REGISTRY/]REPOSITORY[:TAG]`, by the grammar of the distribution specification.
+//! Names of images: `[REGISTRY/]REPOSITORY[:TAG]`, by the grammar of the distribution
+//! specification.
 //!
-//! Docker's habits hold for Docker's own registry: `docker.io/alpine` is `library/alpine`, and lives
-//! at `registry-1.docker.io`; a name without a registry is there too.
+//! Docker's habits hold for Docker's own registry: `docker.io/alpine` is `library/alpine`, and
+//! lives at `registry-1.docker.io`; a name without a registry is there too.
 
 use crate::address::Address;
 use crate::limits::{NAME_BYTES_MAX, TAG_BYTES_MAX};

@@ -1,14 +1,14 @@
 //! Credentials for a registry: who is asked for them, in which order.
 //!
-//! 1. The command itself: `CHAPBOOK_REGISTRY_USER` (or `--user`) with `CHAPBOOK_REGISTRY_PASSWORD` or
-//!    a password on standard input.
+//! 1. The command itself: `CHAPBOOK_REGISTRY_USER` (or `--user`) with `CHAPBOOK_REGISTRY_PASSWORD`
+//!    or a password on standard input.
 //! 2. The file that `REGISTRY_AUTH_FILE` names, as podman, buildah and skopeo keep it.
-//! 3. Docker's `config.json`, in `DOCKER_CONFIG` or `~/.docker`. § In each file a helper named for the
-//!    registry (`credHelpers`) comes before the one for all (`credsStore`), and that before what is
-//!    written in the file (`auths`), as with Docker.
+//! 3. Docker's `config.json`, in `DOCKER_CONFIG` or `~/.docker`. § In each file a helper named for
+//!    the registry (`credHelpers`) comes before the one for all (`credsStore`), and that before
+//!    what is written in the file (`auths`), as with Docker.
 //!
-//! They are looked for when a registry has answered 401, and not before: what can be had without is
-//! asked for without, and no helper is started for it. Nothing of them is ever shown.
+//! They are looked for when a registry has answered 401, and not before: what can be had without
+//! is asked for without, and no helper is started for it. Nothing of them is ever shown.
 
 mod file;
 mod helper;

@@ -95,84 +95,34 @@ fn what_was_pushed_is_what_others_read() {
     let image = Image::new("amd64");
     let file = place.file("image.tar", image.both());
     let file = file.to_str().unwrap();
-    let printed = place.run(&[
-        "push",
-        file,
-        &registry.name("poems:v1"),
-        &registry.name("more/p"),
-    ]);
+    let names = ["poems:v1", "more/p"].map(|name| registry.name(name));
+    let printed = place.run(&["push", file, &names[0], &names[1]]);
     let line = |name| format!("{}@{}\n", registry.name(name), image.digest());
     assert_eq!(printed, line("poems") + &line("more/p"));
-    let here = seen(&place, &registry.name("poems:v1"));
+    let here = seen(&place, &names[0]);
     assert_eq!(here, (image.manifest.clone(), image.config.clone()));
-
     // Docker's media types: another manifest, the same configuration.
-    place.run(&[
-        "push",
-        file,
-        &registry.name("poems:d"),
-        "--media-types",
-        "docker",
-    ]);
-    let (manifest, config) = seen(&place, &registry.name("poems:d"));
+    let name = registry.name("poems:d");
+    place.run(&["push", file, &name, "--media-types", "docker"]);
+    let (manifest, config) = seen(&place, &name);
     assert!(String::from_utf8(manifest).unwrap().contains(DOCKER));
     assert_eq!(config, image.config);
-
-    // skopeo reads all of it, layers too, and writes the two kinds of archives; they are pushed.
-    for (kind, tag) in [
-        ("oci-archive", "from-oci"),
-        ("docker-archive", "from-docker"),
-    ] {
-        let path = place.path().join(format!("{kind}.tar"));
-        let to = format!("{kind}:{}:poems:v1", path.display());
-        let from = format!("docker://{}", registry.name("poems:v1"));
-        let keep = if kind == "oci-archive" {
-            "--preserve-digests"
-        } else {
-            "--all"
-        };
-        skopeo(
-            &place,
-            &["copy", "--src-tls-verify=false", keep, &from, &to],
-        );
-        let name = registry.name(&format!("copies:{tag}"));
-        let printed = place.run(&["push", path.to_str().unwrap(), &name]);
-        let (manifest, config) = seen(&place, &name);
-        assert_eq!(
-            printed.trim_end(),
-            format!("{}@{}", registry.name("copies"), digest(&manifest))
-        );
-        assert_eq!(config, image.config, "the image's ID");
-        let kept = kind == "oci-archive";
-        assert_eq!(manifest == image.manifest, kept, "{kind}");
-        let from = format!("docker://{name}");
-        let to = format!("dir:{}", place.path().join(tag).display());
-        skopeo(&place, &["copy", "--src-tls-verify=false", &from, &to]);
-    }
+    archives_of_skopeo_are_pushed(&place, &registry, &image);
 
     // Layers are mounted from another repository: nothing is uploaded but what it has not.
-    let printed = place.run(&[
-        "push",
-        file,
-        &registry.name("mounted:v1"),
-        "--mount-from",
-        "poems",
-    ]);
+    let mounted = registry.name("mounted:v1");
+    let printed = place.run(&["push", file, &mounted, "--mount-from", "poems"]);
     assert_eq!(printed, line("mounted"));
     let log = fs::read_to_string(place.path().join("registry.log")).unwrap();
     let uploads = log.matches("\"PUT /v2/mounted/blobs/uploads").count();
-    let mounts = log
-        .matches("\"POST /v2/mounted/blobs/uploads/?mount=")
-        .count();
-    assert_eq!((uploads, mounts), (0, 3));
+    let mounts = log.matches("\"POST /v2/mounted/blobs/uploads/?mount=");
+    assert_eq!((uploads, mounts.count()), (0, 3));
 
-    let tagged = place.run(&["retag", &registry.name("poems:v1"), "stable"]);
+    let tagged = place.run(&["retag", &names[0], "stable"]);
     assert_eq!(tagged, line("poems"));
-    assert_eq!(
-        seen(&place, &registry.name("poems:stable")).0,
-        image.manifest
-    );
-    let told = place.run(&["inspect", &registry.name("poems:stable"), "--json"]);
+    let stable = registry.name("poems:stable");
+    assert_eq!(seen(&place, &stable).0, image.manifest);
+    let told = place.run(&["inspect", &stable, "--json"]);
     assert!(
         told.contains(OCI) && told.contains(&image.digest()),
         "{told}"
@@ -182,7 +132,32 @@ fn what_was_pushed_is_what_others_read() {
         nothing.contains("404 Not Found: MANIFEST_UNKNOWN"),
         "{nothing}"
     );
+    let log = fs::read_to_string(place.path().join("registry.log")).unwrap();
     assert!(!log.contains("DELETE"));
+}
+
+/// skopeo reads all of it, layers too, and writes the two kinds of archives; they are pushed.
+fn archives_of_skopeo_are_pushed(place: &Place, registry: &Registry, image: &Image) {
+    let from = format!("docker://{}", registry.name("poems:v1"));
+    for (kind, tag, keep) in [
+        ("oci-archive", "from-oci", "--preserve-digests"),
+        ("docker-archive", "from-docker", "--all"),
+    ] {
+        let path = place.path().join(format!("{kind}.tar"));
+        let to = format!("{kind}:{}:poems:v1", path.display());
+        let copy = ["copy", "--src-tls-verify=false"];
+        skopeo(place, &[&copy[..], &[keep, &from, &to]].concat());
+        let name = registry.name(&format!("copies:{tag}"));
+        let printed = place.run(&["push", path.to_str().unwrap(), &name]);
+        let (manifest, config) = seen(place, &name);
+        let expected = format!("{}@{}", registry.name("copies"), digest(&manifest));
+        assert_eq!(printed.trim_end(), expected);
+        assert_eq!(config, image.config, "the image's ID");
+        assert_eq!(manifest == image.manifest, kind == "oci-archive", "{kind}");
+        let to = format!("dir:{}", place.path().join(tag).display());
+        let from = format!("docker://{name}");
+        skopeo(place, &[&copy[..], &[&from, &to]].concat());
+    }
 }
 
 #[test]

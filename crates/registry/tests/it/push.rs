@@ -172,12 +172,9 @@ fn what_is_no_whole_image_is_refused() {
     let (place, server) = (Place::new(), Server::plain());
     let image = Image::new("amd64");
     let whole = image.both();
-    let damaged = {
-        let at = whole.windows(5).position(|five| five == b"a.txt").unwrap();
-        let mut damaged = whole.clone();
-        damaged[at] = b'b';
-        damaged
-    };
+    let mut damaged = whole.clone();
+    let at = whole.windows(5).position(|five| five == b"a.txt").unwrap();
+    damaged[at] = b'b';
     let two = Image::layout(
         &[&image],
         &[descriptor(OCI, &image.manifest), descriptor(OCI, b"")].join(","),
@@ -371,7 +368,8 @@ fn inspect_tells_what_is_there() {
     assert_eq!(told["layers"][1]["digest"], digest(&image.layers[1]));
     let index = format!(
         r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{{"mediaType":"{OCI}",
-        "digest":"{}","size":2,"platform":{{"os":"linux","architecture":"arm","variant":"v7"}}}}]}}"#,
+        "digest":"{}","size":2,
+        "platform":{{"os":"linux","architecture":"arm","variant":"v7"}}}}]}}"#,
         digest(b"x")
     );
     server.keep("poems/manifests/all", OCI_INDEX, index.as_bytes());

@@ -1,5 +1,5 @@
-//! A registry on loopback: it keeps what it is given, plays the faults that a test wants, and writes
-//! down what it was asked.
+//! A registry on loopback: it keeps what it is given, plays the faults that a test wants, and
+//! writes down what it was asked.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
