@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Read, Seek, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sitepack::OwnedSite;
@@ -29,6 +29,11 @@ pub(super) fn abandon() {
         let _ = write!(io::stderr(), "\r\x1b[K");
     }
     sitepack::compiler::abandon();
+}
+
+/// The directory that is read for poems besides theirs, if one is.
+pub(super) fn theme() -> Option<&'static Path> {
+    sitepack::compiler::theme_directory().filter(|directory| directory.is_dir())
 }
 
 /// The compiler for a site.

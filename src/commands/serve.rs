@@ -119,6 +119,7 @@ fn needs(options: &ServeOptions, bound: &[Bound], source: &Reread) -> io::Result
     #[cfg(feature = "pack")]
     if let (Some(directory), Some(options)) = (source.directory(), &options.source) {
         needs.read.push(directory.to_owned());
+        needs.read.extend(compile::theme().map(Path::to_owned));
         let cache = compile::cache(options).filter(|directory| directory.is_dir());
         needs.write = cache.into_iter().collect();
     }

@@ -160,6 +160,10 @@ fn imports_only_point_downward() {
         ],
         &[],
     );
+}
+
+#[test]
+fn only_packers_compile_and_only_readers_read() {
     let packers = [
         "src/cli/mod.rs",
         "src/cli/options.rs",

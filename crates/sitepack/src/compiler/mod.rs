@@ -59,6 +59,7 @@ pub use self::part::abandon;
 pub use self::sources::Source;
 pub use self::survey::Csp;
 use self::survey::Survey;
+pub use self::theme::theme_directory;
 use crate::coding::ContentCoding;
 use crate::digest::Digest;
 use crate::path::SitePath;

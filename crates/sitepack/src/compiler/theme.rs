@@ -3,6 +3,8 @@
 //! Embedded in release builds, read from disk in debug builds, so that a designer sees an edit at
 //! the next run.
 
+use std::path::Path;
+
 use super::error::Error;
 
 #[derive(rust_embed::RustEmbed)]
@@ -11,6 +13,12 @@ struct Files;
 
 /// The theme's directory, for build scripts to watch.
 pub(crate) const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/theme");
+
+/// What a compiler reads besides its sources: nothing, but in debug builds the theme.
+#[must_use]
+pub fn theme_directory() -> Option<&'static Path> {
+    cfg!(debug_assertions).then_some(Path::new(DIRECTORY))
+}
 
 /// The bytes of a file of the theme.
 pub(crate) fn file(name: &str) -> Result<Vec<u8>, Error> {
