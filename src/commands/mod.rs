@@ -34,6 +34,12 @@ use sitepack::Site;
 use crate::cli::{Command, Failure};
 use crate::embedded;
 
+/// Leaves nothing of a site half written, for a process that ends in the middle of something.
+fn abandon() {
+    #[cfg(feature = "pack")]
+    compile::abandon();
+}
+
 /// Runs a command.
 #[must_use]
 pub fn run(command: Command) -> ExitCode {

@@ -123,7 +123,7 @@ fn remove_on_signal(path: PathBuf) -> io::Result<()> {
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             let _ = fs::remove_file(&path);
-            super::compile::abandon();
+            super::abandon();
             let _ = signal_hook::low_level::emulate_default_handler(signal);
         }
     });

@@ -30,15 +30,11 @@ use crate::{
 
 pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let failed = |error| Failure::failed(format!("failed to start: {error}"));
-    #[cfg(feature = "pack")]
-    let clean_up = compile::abandon;
-    #[cfg(not(feature = "pack"))]
-    let clean_up = || ();
     // A thread has one connection at least.
     let threads = options.threads.min(options.server.connections.connections);
     let shape = options.engine.shape(threads);
     let passed = server::passed(shape).map_err(Failure::unusable)?;
-    let signals = Signals::catch(clean_up).map_err(failed)?;
+    let signals = Signals::catch(super::abandon).map_err(failed)?;
     let serving = Serving::of(options)?;
     let signals = signals.prepared();
     let usual = [Address::default()];
@@ -92,7 +88,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     server::tell(manager, &context);
     let served = server::serve(options.engine, bound, &context).map_err(failed);
     // It may be packing again.
-    clean_up();
+    super::abandon();
     served?;
     context.access_log.flush();
     say(format_args!("{}", context.statistics));
