@@ -167,8 +167,8 @@ pub const TURN_SENT_BYTES_MAX: u64 = 4 << 20;
 /// How many requests of a connection are answered before others have their turn: some 7 µs each.
 pub const TURN_REQUESTS_MAX: u32 = 64;
 
-/// How much is made for a connection before others have their turn, in bytes decoded; one that is
-/// coded counts for eight. About a millisecond; a piece at the end of a turn may add to it.
+/// How much is made for a connection before others have their turn, in bytes decoded; of what is
+/// coded again each byte counts for eight more. One millisecond or two of text.
 pub const TURN_MADE_BYTES_MAX: u64 = 512 << 10;
 
 /// How much of a content is made at once: enough for a system call, and most pages whole.
