@@ -20,10 +20,10 @@ use sitepack::{Appended, Site};
 /// it by its first bytes, which nothing else in the executable has. They name the format, so that
 /// no executable of another version gets a site that it cannot read.
 #[used]
-static MARK: [u8; MARK_BYTES] = *b"chapbook's mark, format 2, site: included";
+static MARK: [u8; MARK_BYTES] = *b"chapbook's mark, format 3, site: included";
 const MARK_BYTES: usize = 41;
 const _: () = assert!(
-    sitepack::format::VERSION == 2,
+    sitepack::format::VERSION == 3,
     "the mark names another format"
 );
 /// The last bytes of the mark of an executable with an appended site.
@@ -33,7 +33,7 @@ pub(crate) const APPENDED: &[u8; 8] = b"appended";
 /// executable holds them only once.
 #[cfg(feature = "pack")]
 pub(crate) fn mark_prefix() -> Vec<u8> {
-    let backwards: &[u8] = std::hint::black_box(b" :etis ,2 tamrof ,kram s'koobpahc");
+    let backwards: &[u8] = std::hint::black_box(b" :etis ,3 tamrof ,kram s'koobpahc");
     backwards.iter().rev().copied().collect()
 }
 

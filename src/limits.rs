@@ -181,9 +181,8 @@ pub const MAKERS_BYTES_MAX: u64 = 256 << 20;
 /// What a decoder of gzip holds: a window of 32 KiB, its input's end, its tables.
 pub const GUNZIP_BYTES: u64 = 64 << 10;
 
-/// What a decoder of zstd frames holds: a window of 256 KiB, two blocks of 128, tables of 96, and a
-/// dictionary of 140.
-pub const UNZSTD_BYTES: u64 = 768 << 10;
+/// What a decoder of zstd frames holds: a window of 512 KiB, two blocks of 128, and tables of 160.
+pub const UNZSTD_BYTES: u64 = 1 << 20;
 
 /// The same with an encoder of gzip behind it: two windows, chains and hashes.
 pub const UNZSTD_GZIP_BYTES: u64 = UNZSTD_BYTES + (384 << 10);

@@ -20,8 +20,8 @@ use crate::format::Making;
 /// update of the encoder has changed them, and this number has to change too.
 pub const GZIP_MAKER: u32 = 1;
 /// How many decoders of each kind the process keeps for the next contents: as many as are at work
-/// at once where contents are short. A decoder of frames holds a window and a dictionary, some
-/// 700 KB, an encoder 400.
+/// at once where contents are short. A decoder of frames holds a window and its tables, some
+/// 900 KB, an encoder 400.
 const KEPT_MAX: usize = 4;
 
 /// How to make a content.

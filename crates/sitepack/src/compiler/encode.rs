@@ -34,21 +34,6 @@ const WINDOW_BYTES_MAX: u64 = 128 << 20;
 /// as: a range near its end would cost a second of decoding.
 const PLAIN_BYTES_MIN: usize = 64 << 20;
 
-/// How large a dictionary is, as a part of the site, and at most. The process holds it once.
-#[cfg(feature = "zstd")]
-const DICTIONARY_SHARE: u64 = 256;
-#[cfg(feature = "zstd")]
-const DICTIONARY_BYTES_MAX: u64 = 2 << 20;
-/// Up to this length it is trained. On rustdoc 256 KiB that are trained make a page 6.8 % of its
-/// length, 326 KiB of pages as they are 6.1 %, 2 MiB of beginnings of pages 4.6 %.
-#[cfg(feature = "zstd")]
-const TRAINED_BYTES_MAX: u64 = 256 << 10;
-/// How much of a page is a sample, and how much of all samples training takes.
-#[cfg(feature = "zstd")]
-const SAMPLE_BYTES_MAX: u64 = 32 << 10;
-#[cfg(feature = "zstd")]
-const SAMPLES_BYTES_MAX: u64 = 16 << 20;
-
 /// How contents are coded and stored.
 pub(crate) struct Settings<'a> {
     pub(crate) survey: Survey<'a>,
@@ -228,9 +213,17 @@ struct CodedPage {
     digest: Digest,
     surveyed: Surveyed,
     /// What is to be stored.
-    blobs: Vec<(Digest, Vec<u8>)>,
+    blobs: Vec<Blob>,
     /// The representations, with the number of the blob that each is made of.
     representations: Vec<(usize, Encoded)>,
+}
+
+/// Bytes to be stored.
+pub(crate) struct Blob {
+    pub(crate) digest: Digest,
+    pub(crate) bytes: Vec<u8>,
+    /// How contents are made of them: if any is just these, as that is.
+    pub(crate) making: Making,
 }
 
 impl CodedPage {
@@ -240,8 +233,8 @@ impl CodedPage {
     ) -> Result<Placed, Error> {
         let mut spans = Vec::new();
         if let Some(contents) = contents {
-            for (digest, blob) in &self.blobs {
-                let span = contents.add(blob, *digest);
+            for blob in &self.blobs {
+                let span = contents.add(blob);
                 spans.push(span.map_err(|e| Error::new("write", &self.origin, e))?);
             }
         }
@@ -263,10 +256,14 @@ impl CodedPage {
         })
     }
 
-    fn push(&mut self, coding: ContentCoding, digest: Digest, content: Vec<u8>) {
-        let length = content.len() as u64;
-        self.blobs.push((digest, content));
-        self.push_made(coding, Making::Stored, length, digest);
+    fn push(&mut self, coding: ContentCoding, digest: Digest, bytes: Vec<u8>) {
+        let (length, making) = (bytes.len() as u64, Making::Stored);
+        self.blobs.push(Blob {
+            digest,
+            bytes,
+            making,
+        });
+        self.push_made(coding, making, length, digest);
     }
 
     /// Adds a representation that is made of the last blob.
@@ -375,8 +372,9 @@ impl Settings<'_> {
     fn key(&self, digest: &Digest) -> Digest {
         let codings: Vec<u8> = self.codings.iter().map(|coding| coding.number()).collect();
         let how = format!(
-            "{} {:?} {:?} ",
+            "{} {} {:?} {:?} ",
             env!("CARGO_PKG_VERSION"),
+            codec::EDITION,
             self.store,
             self.effort,
         );
@@ -416,7 +414,11 @@ impl Settings<'_> {
         };
         let wanted = self.codings.contains(&ContentCoding::Gzip);
         let gzip = wanted.then(|| recipe.made()).transpose()?;
-        coded.blobs.push((Digest::of(&frame), frame));
+        coded.blobs.push(Blob {
+            digest: Digest::of(&frame),
+            bytes: frame,
+            making: Making::Unzstd,
+        });
         coded.push_made(ContentCoding::Identity, Making::Unzstd, length, digest);
         if let Some((gzip_digest, gzip_length)) = gzip {
             let lengths = [length, gzip_length].map(|length| usize::try_from(length).unwrap_or(0));
@@ -426,43 +428,6 @@ impl Settings<'_> {
         }
         Ok(())
     }
-}
-
-/// What the pages of a site have in common, or enough of it: beginnings of pages from all over it.
-/// Below some length a trained dictionary, which has only what is frequent in them, is better.
-#[cfg(feature = "zstd")]
-pub(crate) fn dictionary(pages: &[Page]) -> Result<Vec<u8>, Error> {
-    let fits = |page: &&Page| !is_compressed(&page.media_type) && page.content.bytes() > 0;
-    let bytes = |page: &Page| page.content.bytes().min(SAMPLE_BYTES_MAX);
-    let site_bytes: u64 = pages
-        .iter()
-        .filter(fits)
-        .map(|page| page.content.bytes())
-        .sum();
-    let samples_bytes: u64 = pages.iter().filter(fits).map(bytes).sum();
-    let wanted = (site_bytes / DICTIONARY_SHARE).min(DICTIONARY_BYTES_MAX);
-    let trains = wanted <= TRAINED_BYTES_MAX;
-    let taken = if trains { SAMPLES_BYTES_MAX } else { wanted };
-    let (mut samples, mut seen, mut read) = (Vec::new(), 0_u64, 0_u64);
-    for page in pages.iter().filter(fits) {
-        // Evenly by bytes, whatever the sizes of pages.
-        seen += bytes(page);
-        if read * samples_bytes > seen.saturating_mul(taken) {
-            continue;
-        }
-        let content = page.content.read();
-        let content = content.map_err(|e| Error::new("read", &page.origin, e))?;
-        let start = usize::try_from(bytes(page)).unwrap_or(0);
-        samples.push(content.get(..start).unwrap_or_default().to_vec());
-        read += bytes(page);
-    }
-    let wanted = usize::try_from(wanted).unwrap_or(0);
-    if trains {
-        return Ok(codec::train(&samples, wanted));
-    }
-    let mut dictionary = samples.concat();
-    dictionary.truncate(wanted);
-    Ok(dictionary)
 }
 
 fn pays(plain: usize, coded: usize) -> bool {
@@ -488,7 +453,6 @@ pub(crate) fn is_compressed(media_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::pays;
-
     #[test]
     fn a_coding_pays_from_64_bytes_and_5_percent_on() {
         assert!(pays(1000, 936));
