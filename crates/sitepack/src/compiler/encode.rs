@@ -207,7 +207,6 @@ impl Window<'_> {
 
 /// A page that is coded and not yet written.
 struct CodedPage {
-    origin: String,
     media_type: String,
     immutable: bool,
     digest: Digest,
@@ -234,8 +233,9 @@ impl CodedPage {
         let mut spans = Vec::new();
         if let Some(contents) = contents {
             for blob in &self.blobs {
+                // What cannot be written is no fault of the page: a full disk, say.
                 let span = contents.add(blob);
-                spans.push(span.map_err(|e| Error::new("write", &self.origin, e))?);
+                spans.push(span.map_err(|e| Error::new("write", "the packed site", e))?);
             }
         }
         let mut representations: Vec<Encoded> = self
@@ -295,7 +295,6 @@ fn encode_page(page: &Page, settings: &Settings<'_>) -> Result<CodedPage, Error>
     let failed = |e: std::io::Error| Error::new("encode", &page.origin, e);
     let digest = Digest::of(&content);
     let mut coded = CodedPage {
-        origin: page.origin.clone(),
         media_type: with_charset(&page.media_type, &content),
         immutable: freshness::is_immutable(page.path.as_str(), &digest),
         digest,
@@ -452,7 +451,57 @@ pub(crate) fn is_compressed(media_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+
     use super::pays;
+    use crate::compiler::Compiler;
+
+    /// A disk with room for so many bytes.
+    struct Disk(Cursor<Vec<u8>>, usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0.position() as usize + bytes.len() > self.1 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Read for Disk {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            self.0.read(bytes)
+        }
+    }
+
+    impl Seek for Disk {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_no_fault_of_a_page() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["a.png", "b.png", "c.png"] {
+            let content = vec![name.as_bytes()[0]; 1 << 20];
+            std::fs::write(root.path().join(name), content).unwrap();
+        }
+        let compiler = Compiler::new().files("/", root.path());
+        for room in [100, 1_500_000, 3 << 20] {
+            let mut disk = Disk(Cursor::default(), room);
+            let failed = compiler.compile_to(&mut disk, &|_| ()).unwrap_err();
+            let (start, end) = ("failed to write `the packed site`: ", "no storage space");
+            assert_eq!(failed.to_string(), format!("{start}{end}"), "{room}");
+        }
+        let mut disk = Disk(Cursor::default(), 4 << 20);
+        compiler.compile_to(&mut disk, &|_| ()).unwrap();
+    }
+
     #[test]
     fn a_coding_pays_from_64_bytes_and_5_percent_on() {
         assert!(pays(1000, 936));
