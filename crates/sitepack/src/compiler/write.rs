@@ -105,6 +105,7 @@ impl<'w, W: Read + Write + Seek> Contents<'w, W> {
             dictionary: self.dictionary,
             provenance: self.provenance,
             gzip_maker: GZIP_MAKER,
+            has_frames: u32::from(has_frames(index)),
         };
         let bytes = sections.seal(&header)?;
         header.total_bytes = header.index_offset + bytes.len() as u64;
@@ -384,6 +385,18 @@ fn read_back<R: Read + Seek>(file: &mut R, base: u64, index: &Index) -> Result<(
         header: alone(&header, bytes),
     };
     holds(&site, index).map_err(failed)
+}
+
+/// Whether contents are made of zstd frames.
+fn has_frames(index: &Index) -> bool {
+    let needs = |encoded: &Encoded| match encoded.making {
+        Making::Unzstd | Making::UnzstdGzip => true,
+        Making::Stored | Making::Gunzip => false,
+    };
+    index.targets.values().any(|target| match target {
+        Target::Resource { resource, .. } => resource.representations.iter().any(needs),
+        Target::Redirect { .. } => false,
+    })
 }
 
 /// Everything that is stored, in the order of the file, with the digest if it is a content.
