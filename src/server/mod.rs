@@ -27,10 +27,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub use address::{Address, UnixAddress};
 pub use listener::{Bound, Listener, Role, Shape, bind_all};
 pub use making::Makers;
-#[cfg(unix)]
-pub(crate) use notify::Manager;
 #[cfg(all(unix, feature = "native"))]
 pub use native::site_file::SiteFile;
+#[cfg(unix)]
+pub(crate) use notify::Manager;
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::Signals;
 use sitepack::OwnedSite;
