@@ -22,7 +22,7 @@ use sitepack::{Appended, Digest, Site};
 /// no executable of another version gets a site that it cannot read.
 #[used]
 static MARK: Mark = Mark {
-    prefix: *b"chapbook's mark 2, format 2, site: ",
+    prefix: *b"chapbook's mark 2, format 3, site: ",
     kind: *b"included",
     names: *b", sha256: ",
     digest: [b'0'; 2 * Digest::BYTES],
@@ -33,7 +33,7 @@ static MARK: Mark = Mark {
     },
 };
 const _: () = assert!(
-    sitepack::format::VERSION == 2,
+    sitepack::format::VERSION == 3,
     "the mark names another format"
 );
 
@@ -58,7 +58,7 @@ const APPENDED: [u8; 8] = *b"appended";
 /// executable holds them only once.
 #[cfg(any(feature = "image", feature = "pack"))]
 pub(crate) fn mark_prefix() -> Vec<u8> {
-    let backwards: &[u8] = std::hint::black_box(b" :etis ,2 tamrof ,2 kram s'koobpahc");
+    let backwards: &[u8] = std::hint::black_box(b" :etis ,3 tamrof ,2 kram s'koobpahc");
     backwards.iter().rev().copied().collect()
 }
 

@@ -186,8 +186,8 @@ pub const TURN_SENT_BYTES_MAX: u64 = 4 << 20;
 /// How many requests of a connection are answered before others have their turn: some 7 µs each.
 pub const TURN_REQUESTS_MAX: u32 = 64;
 
-/// How much is made for a connection before others have their turn, in bytes decoded; one that is
-/// coded counts for eight. About a millisecond; a piece at the end of a turn may add to it.
+/// How much is made for a connection before others have their turn, in bytes decoded; of what is
+/// coded again each byte counts for eight more. One millisecond or two of text.
 pub const TURN_MADE_BYTES_MAX: u64 = 512 << 10;
 
 /// How much of a content is made at once: enough for a system call, and most pages whole.
@@ -200,9 +200,8 @@ pub const MAKERS_BYTES_MAX: u64 = 256 << 20;
 /// What a decoder of gzip holds: a window of 32 KiB, its input's end, its tables.
 pub const GUNZIP_BYTES: u64 = 64 << 10;
 
-/// What a decoder of zstd frames holds: a window of 256 KiB, two blocks of 128, tables of 96, and a
-/// dictionary of 140.
-pub const UNZSTD_BYTES: u64 = 768 << 10;
+/// What a decoder of zstd frames holds: a window of 512 KiB, two blocks of 128, and tables of 160.
+pub const UNZSTD_BYTES: u64 = 1 << 20;
 
 /// The same with an encoder of gzip behind it: two windows, chains and hashes.
 pub const UNZSTD_GZIP_BYTES: u64 = UNZSTD_BYTES + (384 << 10);

@@ -8,7 +8,7 @@
 //! 3. The first piece is made before the head is sent, so that what is damaged becomes a 500.
 //!    What shows later ends the connection: nothing else tells a client that there is no more.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(feature = "tiny_http")]
@@ -21,7 +21,8 @@ use crate::log::say;
 use crate::reason::Reason;
 use crate::response::Made;
 
-/// How much dearer a byte is that is coded than one that is decoded.
+/// How much dearer a byte is that is coded than one that is decoded, besides what is decoded for
+/// it.
 const CODED_WEIGHT: u64 = 8;
 
 /// How many buffers for pieces are kept for threads that keep none.
@@ -130,8 +131,8 @@ pub(crate) struct Pump<'s> {
     maker: Option<Maker<'s>>,
     /// What stands before the part that was asked for, and is not made yet.
     skip: u64,
-    /// What of that is made.
-    skipped: u64,
+    /// What was decoded so far and is not seen by the client.
+    unseen: u64,
     /// What is not made yet.
     left: u64,
     weight: u64,
@@ -152,9 +153,9 @@ impl<'s> Pump<'s> {
         spare: &mut Vec<u8>,
     ) -> Result<Pump<'s>, Reason> {
         let (decoder_bytes, weight) = match made.making() {
-            Making::Stored => (0, 1),
-            Making::Gunzip => (GUNZIP_BYTES, 1),
-            Making::Unzstd => (UNZSTD_BYTES, 1),
+            Making::Stored => (0, 0),
+            Making::Gunzip => (GUNZIP_BYTES, 0),
+            Making::Unzstd => (UNZSTD_BYTES, 0),
             Making::UnzstdGzip => (UNZSTD_GZIP_BYTES, CODED_WEIGHT),
         };
         let bytes = decoder_bytes + PIECE_BYTES as u64;
@@ -168,7 +169,7 @@ impl<'s> Pump<'s> {
         Ok(Pump {
             maker: Some(maker),
             skip,
-            skipped: 0,
+            unseen: 0,
             left: made.length(),
             weight,
             buffer,
@@ -193,7 +194,7 @@ impl<'s> Pump<'s> {
         self.buffer.get(self.unsent.clone()).unwrap_or_default()
     }
 
-    /// How much was made only to be skipped.
+    /// How much was decoded only to be skipped, or to be coded again.
     #[cfg_attr(
         not(all(unix, feature = "native")),
         expect(
@@ -201,8 +202,8 @@ impl<'s> Pump<'s> {
             reason = "only the native engine does not wait for a client"
         )
     )]
-    pub(crate) fn skipped(&self) -> u64 {
-        self.skipped
+    pub(crate) fn unseen(&self) -> u64 {
+        self.unseen
     }
 
     /// So much of the piece was sent.
@@ -211,7 +212,7 @@ impl<'s> Pump<'s> {
     }
 
     /// Makes the next piece, when all of the one before is sent. What that costs it takes off
-    /// `allowance`; when nothing is left of that, there is no piece yet.
+    /// `allowance`; when nothing is left of that, the piece is shorter, or there is none yet.
     ///
     /// # Errors
     /// When what the content is made of is damaged.
@@ -231,21 +232,27 @@ impl<'s> Pump<'s> {
         let Some(maker) = self.maker.as_mut().filter(|_| self.unsent.is_empty()) else {
             return Ok(());
         };
-        while self.skip > 0 && *allowance > 0 {
-            let some = read(maker, &mut self.buffer, 0, self.skip)?;
-            self.skip -= some as u64;
-            self.skipped += some as u64;
-            *allowance = allowance.saturating_sub(some as u64 * self.weight);
-        }
-        if *allowance == 0 {
-            return Ok(());
-        }
         self.unsent = 0..0;
-        while self.left > 0 && self.unsent.end < self.buffer.len() {
-            let some = read(maker, &mut self.buffer, self.unsent.end, self.left)?;
-            self.unsent.end += some;
-            self.left -= some as u64;
-            *allowance = allowance.saturating_sub(some as u64 * self.weight);
+        while self.left > 0 && self.unsent.end < self.buffer.len() && *allowance > 0 {
+            let (start, most) = match self.skip {
+                0 => (self.unsent.end, self.left),
+                skip => (0, skip),
+            };
+            let room = self.buffer.get_mut(start..).unwrap_or_default();
+            let most = usize::try_from(most).unwrap_or(usize::MAX).min(room.len());
+            let step = maker.step(room.get_mut(..most).unwrap_or_default())?;
+            let made = step.made as u64;
+            if self.skip > 0 {
+                self.skip -= made;
+                self.unseen += step.decoded as u64;
+            } else {
+                self.unsent.end += step.made;
+                self.left -= made;
+                self.unseen += (step.decoded as u64).saturating_sub(made);
+            }
+            // A step that gave nothing has its price too: there is an end to all of them.
+            let cost = (step.decoded as u64).max(1) + made * self.weight;
+            *allowance = allowance.saturating_sub(cost);
         }
         if self.left == 0 {
             self.maker = None;
@@ -278,16 +285,4 @@ impl<'s> Pump<'s> {
             *spare = self.buffer;
         }
     }
-}
-
-/// Reads at most so much into the buffer behind `start`.
-fn read(maker: &mut Maker<'_>, buffer: &mut [u8], start: usize, most: u64) -> io::Result<usize> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let room = buffer.get_mut(start..).unwrap_or_default();
-    let most = most.min(room.len());
-    let some = maker.read(room.get_mut(..most).unwrap_or_default())?;
-    if some == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(some)
 }

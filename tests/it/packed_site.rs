@@ -102,10 +102,10 @@ fn what_is_cut_short_or_added_to_does_not_open() {
     ));
     assert!(matches!(Site::open(&[0; 300]), Err(OpenError::NoMagic)));
     let mut newer = whole.clone();
-    newer[8] = 3;
+    newer[8] = 4;
     assert!(matches!(
         Site::open(&newer),
-        Err(OpenError::Version { found: 3 })
+        Err(OpenError::Version { found: 4 })
     ));
 }
 
@@ -130,6 +130,19 @@ fn large_contents_begin_on_a_page() {
         }
     }
     assert!(large > 0);
+    // What is not sent as it is stands close: of small sites some contents are made of more.
+    let small = crate::stored::long(sitepack::compiler::Store::Small);
+    let path = sitepack::SitePath::from_decoded("/large.txt").unwrap();
+    let Ok(Some(sitepack::Entry::Resource(found))) = small.find(&path) else {
+        panic!("it is not there");
+    };
+    let made = found.identity().unwrap();
+    assert!(made.stored().is_none() && made.stored_bytes() as u64 > sitepack::format::PAGE_BYTES);
+    assert_ne!(
+        made.offset % sitepack::format::PAGE_BYTES,
+        0,
+        "it is padded"
+    );
     let start = chapbook::embedded::bytes().unwrap().as_ptr() as usize;
     assert_eq!(start % 4096, 0, "the embedded site itself begins on a page");
 }

@@ -40,7 +40,7 @@ pub use coding::ContentCoding;
 pub use digest::{Digest, EntityTag, Running};
 pub use error::{Corrupt, OpenError};
 pub use format::Making;
-pub use made::{Maker, Recipe};
+pub use made::{Maker, Recipe, Step};
 pub use path::{PathError, SitePath, percent_encode};
 pub use reader::{Entry, FieldParts, OwnedSite, Redirect, Representation, Resource, Rule, Site};
 pub use summary::Summary;

@@ -20,8 +20,8 @@ use crate::format::Making;
 /// update of the encoder has changed them, and this number has to change too.
 pub const GZIP_MAKER: u32 = 1;
 /// How many decoders of each kind the process keeps for the next contents: as many as are at work
-/// at once where contents are short. A decoder of frames holds a window and a dictionary, some
-/// 700 KB, an encoder 400.
+/// at once where contents are short. A decoder of frames holds a window and its tables, some
+/// 900 KB, an encoder 400.
 const KEPT_MAX: usize = 4;
 
 /// How many dictionaries the process keeps ready for all decoders: those of as many sites, of up to
@@ -116,33 +116,77 @@ enum Steps<'a> {
     UnzstdGzip(Gzip<Unzstd<'a>>),
 }
 
-impl Read for Maker<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+/// What a bounded piece of work has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// How many bytes of the content it gave.
+    pub made: usize,
+    /// How many bytes it decoded: those, unless they are coded again.
+    pub decoded: usize,
+}
+
+impl Maker<'_> {
+    /// Makes some of the content, if that does not need more than some 32 KiB decoded. What is
+    /// coded again may give nothing for a long time: a megabyte of zeros is a kilobyte of gzip.
+    /// Nothing was left to do if nothing was decoded either.
+    ///
+    /// # Errors
+    /// When what is stored is damaged.
+    pub fn step(&mut self, out: &mut [u8]) -> io::Result<Step> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX);
         let most = most.min(out.len());
         let Some(out) = out.get_mut(..most).filter(|out| !out.is_empty()) else {
-            return Ok(0);
+            return Ok(Step {
+                made: 0,
+                decoded: 0,
+            });
         };
-        let made = self.steps.read(out)?;
-        if made == 0 {
-            return Err(damaged("it ends too early"));
-        }
-        self.left = self.left.saturating_sub(made as u64);
+        let step = self.steps.step(out)?;
+        let step = step.ok_or_else(|| damaged("it ends too early"))?;
+        self.left = self.left.saturating_sub(step.made as u64);
         // Behind the last byte stands a checksum, which is looked at before that byte is given.
-        if self.left == 0 && self.steps.read(&mut [0])? > 0 {
+        if self.left == 0 && self.steps.step(&mut [0])?.is_some() {
             return Err(damaged("it does not end where it should"));
         }
-        Ok(made)
+        Ok(step)
     }
 }
 
-impl Read for Steps<'_> {
+impl Read for Maker<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        match self {
+        while self.left > 0 && !out.is_empty() {
+            let step = self.step(out)?;
+            if step.made > 0 {
+                return Ok(step.made);
+            }
+        }
+        Ok(0)
+    }
+}
+
+impl Steps<'_> {
+    /// None at the end.
+    fn step(&mut self, out: &mut [u8]) -> io::Result<Option<Step>> {
+        let made = match self {
             Steps::Stored(rest) => rest.read(out),
             Steps::Gunzip(steps) => steps.read(out),
             Steps::Unzstd(steps) => steps.read(out),
-            Steps::UnzstdGzip(steps) => steps.read(out),
+            Steps::UnzstdGzip(steps) => return steps.step(out),
+        }?;
+        let decoded = made;
+        Ok((made > 0).then_some(Step { made, decoded }))
+    }
+}
+
+/// Without an end that is known.
+impl Read for Steps<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.step(out)? {
+                None => return Ok(0),
+                Some(Step { made: 0, .. }) => {}
+                Some(step) => return Ok(step.made),
+            }
         }
     }
 }
@@ -402,6 +446,27 @@ mod tests {
                     assert!(again == plain);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_step_is_short_however_little_comes_of_it() {
+        let plain = vec![0; 20 << 20];
+        for (making, stored, content) in recipes(&plain) {
+            let mut maker = recipe(making, &stored, &content).maker().unwrap();
+            let (mut made, mut decoded, mut steps) = (0, 0, 0);
+            let mut piece = vec![0; 64 << 10];
+            while made < content.len() {
+                let step = maker.step(&mut piece).unwrap();
+                assert!(step.decoded <= piece.len(), "{making:?} {step:?}");
+                made += step.made;
+                decoded += step.decoded;
+                steps += 1;
+            }
+            assert_eq!(decoded, plain.len(), "{making:?}");
+            assert!(steps >= plain.len() / piece.len(), "{making:?} {steps}");
+            let none = maker.step(&mut piece).unwrap();
+            assert_eq!((none.made, none.decoded), (0, 0), "{making:?}");
         }
     }
 

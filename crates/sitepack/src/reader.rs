@@ -218,7 +218,7 @@ impl<'a> Site<'a> {
                     return Ok(Some(entry));
                 }
             }
-            at = at.wrapping_add(1) & self.header.slots.wrapping_sub(1);
+            at = (at + 1) % self.header.slots.max(1);
         }
         Ok(None)
     }

@@ -219,8 +219,8 @@ impl<'s> Connection<'s> {
     /// Whether the client has taken at least so much of the answer under way since the last time.
     pub(super) fn has_progressed(&mut self, bytes: u64) -> bool {
         let done = self.output.as_ref().map_or(0, |output| {
-            let skipped = output.pump.as_ref().map_or(0, Pump::skipped);
-            output.sent + skipped
+            let unseen = output.pump.as_ref().map_or(0, Pump::unseen);
+            output.sent + unseen
         });
         let progressed = done >= self.seen.saturating_add(bytes);
         self.seen = done;
@@ -816,6 +816,38 @@ mod tests {
             }
         }
         assert!(bytes > 1_000_000, "{bytes}");
+    }
+
+    #[test]
+    fn what_compresses_to_nothing_is_made_in_many_turns() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("a.txt"), vec![b' '; 8 << 20]).unwrap();
+        let compiler = Compiler::new().files("/", root.path()).store(Store::Small);
+        let site = Site::open(compiler.compile().unwrap().bytes.leak()).unwrap();
+        let mut bench = Bench::on(site);
+        for range in ["", "Range: bytes=-20\r\n"] {
+            let accepted = "Accept-Encoding: gzip";
+            bench.says(
+                format!("GET /a.txt HTTP/1.1\r\nHost: a\r\n{accepted}\r\n{range}\r\n").as_bytes(),
+            );
+            let (mut turns, mut bytes) = (0, 0);
+            loop {
+                turns += 1;
+                let (after, more) = bench.turn(Budget::TURN);
+                bytes += more;
+                let progressed = bench.connection.has_progressed(32 << 10);
+                if after != After::Yields {
+                    assert_eq!(after, After::Waits(Wait::Idle));
+                    break;
+                }
+                assert!(progressed, "it seems to stand still");
+            }
+            assert!((300..20_000).contains(&bytes), "{bytes} {range}");
+            assert!(
+                (16..=40).contains(&turns),
+                "{turns} turns of half a MiB, {range}"
+            );
+        }
     }
 
     #[test]

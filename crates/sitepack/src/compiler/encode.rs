@@ -34,21 +34,6 @@ const WINDOW_BYTES_MAX: u64 = 128 << 20;
 /// as: a range near its end would cost a second of decoding.
 const PLAIN_BYTES_MIN: usize = 64 << 20;
 
-/// How large a dictionary is, as a part of the site, and at most. The process holds it once.
-#[cfg(feature = "zstd")]
-const DICTIONARY_SHARE: u64 = 256;
-#[cfg(feature = "zstd")]
-const DICTIONARY_BYTES_MAX: u64 = 2 << 20;
-/// Up to this length it is trained. On rustdoc 256 KiB that are trained make a page 6.8 % of its
-/// length, 326 KiB of pages as they are 6.1 %, 2 MiB of beginnings of pages 4.6 %.
-#[cfg(feature = "zstd")]
-const TRAINED_BYTES_MAX: u64 = 256 << 10;
-/// How much of a page is a sample, and how much of all samples training takes.
-#[cfg(feature = "zstd")]
-const SAMPLE_BYTES_MAX: u64 = 32 << 10;
-#[cfg(feature = "zstd")]
-const SAMPLES_BYTES_MAX: u64 = 16 << 20;
-
 /// How contents are coded and stored.
 pub(crate) struct Settings<'a> {
     pub(crate) survey: Survey<'a>,
@@ -222,15 +207,22 @@ impl Window<'_> {
 
 /// A page that is coded and not yet written.
 struct CodedPage {
-    origin: String,
     media_type: String,
     immutable: bool,
     digest: Digest,
     surveyed: Surveyed,
     /// What is to be stored.
-    blobs: Vec<(Digest, Vec<u8>)>,
+    blobs: Vec<Blob>,
     /// The representations, with the number of the blob that each is made of.
     representations: Vec<(usize, Encoded)>,
+}
+
+/// Bytes to be stored.
+pub(crate) struct Blob {
+    pub(crate) digest: Digest,
+    pub(crate) bytes: Vec<u8>,
+    /// How contents are made of them: if any is just these, as that is.
+    pub(crate) making: Making,
 }
 
 impl CodedPage {
@@ -240,9 +232,10 @@ impl CodedPage {
     ) -> Result<Placed, Error> {
         let mut spans = Vec::new();
         if let Some(contents) = contents {
-            for (digest, blob) in &self.blobs {
-                let span = contents.add(blob, *digest);
-                spans.push(span.map_err(|e| Error::new("write", &self.origin, e))?);
+            for blob in &self.blobs {
+                // What cannot be written is no fault of the page: a full disk, say.
+                let span = contents.add(blob);
+                spans.push(span.map_err(|e| Error::new("write", "the packed site", e))?);
             }
         }
         let mut representations: Vec<Encoded> = self
@@ -263,10 +256,14 @@ impl CodedPage {
         })
     }
 
-    fn push(&mut self, coding: ContentCoding, digest: Digest, content: Vec<u8>) {
-        let length = content.len() as u64;
-        self.blobs.push((digest, content));
-        self.push_made(coding, Making::Stored, length, digest);
+    fn push(&mut self, coding: ContentCoding, digest: Digest, bytes: Vec<u8>) {
+        let (length, making) = (bytes.len() as u64, Making::Stored);
+        self.blobs.push(Blob {
+            digest,
+            bytes,
+            making,
+        });
+        self.push_made(coding, making, length, digest);
     }
 
     /// Adds a representation that is made of the last blob.
@@ -298,7 +295,6 @@ fn encode_page(page: &Page, settings: &Settings<'_>) -> Result<CodedPage, Error>
     let failed = |e: std::io::Error| Error::new("encode", &page.origin, e);
     let digest = Digest::of(&content);
     let mut coded = CodedPage {
-        origin: page.origin.clone(),
         media_type: with_charset(&page.media_type, &content),
         immutable: freshness::is_immutable(page.path.as_str(), &digest),
         digest,
@@ -375,8 +371,9 @@ impl Settings<'_> {
     fn key(&self, digest: &Digest) -> Digest {
         let codings: Vec<u8> = self.codings.iter().map(|coding| coding.number()).collect();
         let how = format!(
-            "{} {:?} {:?} ",
+            "{} {} {:?} {:?} ",
             env!("CARGO_PKG_VERSION"),
+            codec::EDITION,
             self.store,
             self.effort,
         );
@@ -416,7 +413,11 @@ impl Settings<'_> {
         };
         let wanted = self.codings.contains(&ContentCoding::Gzip);
         let gzip = wanted.then(|| recipe.made()).transpose()?;
-        coded.blobs.push((Digest::of(&frame), frame));
+        coded.blobs.push(Blob {
+            digest: Digest::of(&frame),
+            bytes: frame,
+            making: Making::Unzstd,
+        });
         coded.push_made(ContentCoding::Identity, Making::Unzstd, length, digest);
         if let Some((gzip_digest, gzip_length)) = gzip {
             let lengths = [length, gzip_length].map(|length| usize::try_from(length).unwrap_or(0));
@@ -426,43 +427,6 @@ impl Settings<'_> {
         }
         Ok(())
     }
-}
-
-/// What the pages of a site have in common, or enough of it: beginnings of pages from all over it.
-/// Below some length a trained dictionary, which has only what is frequent in them, is better.
-#[cfg(feature = "zstd")]
-pub(crate) fn dictionary(pages: &[Page]) -> Result<Vec<u8>, Error> {
-    let fits = |page: &&Page| !is_compressed(&page.media_type) && page.content.bytes() > 0;
-    let bytes = |page: &Page| page.content.bytes().min(SAMPLE_BYTES_MAX);
-    let site_bytes: u64 = pages
-        .iter()
-        .filter(fits)
-        .map(|page| page.content.bytes())
-        .sum();
-    let samples_bytes: u64 = pages.iter().filter(fits).map(bytes).sum();
-    let wanted = (site_bytes / DICTIONARY_SHARE).min(DICTIONARY_BYTES_MAX);
-    let trains = wanted <= TRAINED_BYTES_MAX;
-    let taken = if trains { SAMPLES_BYTES_MAX } else { wanted };
-    let (mut samples, mut seen, mut read) = (Vec::new(), 0_u64, 0_u64);
-    for page in pages.iter().filter(fits) {
-        // Evenly by bytes, whatever the sizes of pages.
-        seen += bytes(page);
-        if read * samples_bytes > seen.saturating_mul(taken) {
-            continue;
-        }
-        let content = page.content.read();
-        let content = content.map_err(|e| Error::new("read", &page.origin, e))?;
-        let start = usize::try_from(bytes(page)).unwrap_or(0);
-        samples.push(content.get(..start).unwrap_or_default().to_vec());
-        read += bytes(page);
-    }
-    let wanted = usize::try_from(wanted).unwrap_or(0);
-    if trains {
-        return Ok(codec::train(&samples, wanted));
-    }
-    let mut dictionary = samples.concat();
-    dictionary.truncate(wanted);
-    Ok(dictionary)
 }
 
 fn pays(plain: usize, coded: usize) -> bool {
@@ -487,7 +451,56 @@ pub(crate) fn is_compressed(media_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+
     use super::pays;
+    use crate::compiler::Compiler;
+
+    /// A disk with room for so many bytes.
+    struct Disk(Cursor<Vec<u8>>, usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0.position() as usize + bytes.len() > self.1 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Read for Disk {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            self.0.read(bytes)
+        }
+    }
+
+    impl Seek for Disk {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_no_fault_of_a_page() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["a.png", "b.png", "c.png"] {
+            let content = vec![name.as_bytes()[0]; 1 << 20];
+            std::fs::write(root.path().join(name), content).unwrap();
+        }
+        let compiler = Compiler::new().files("/", root.path());
+        for room in [100, 1_500_000, 3 << 20] {
+            let mut disk = Disk(Cursor::default(), room);
+            let failed = compiler.compile_to(&mut disk, &|_| ()).unwrap_err();
+            let (start, end) = ("failed to write `the packed site`: ", "no storage space");
+            assert_eq!(failed.to_string(), format!("{start}{end}"), "{room}");
+        }
+        let mut disk = Disk(Cursor::default(), 4 << 20);
+        compiler.compile_to(&mut disk, &|_| ()).unwrap();
+    }
 
     #[test]
     fn a_coding_pays_from_64_bytes_and_5_percent_on() {

@@ -15,6 +15,8 @@ mod check;
 mod codec;
 #[cfg(feature = "config")]
 mod config;
+#[cfg(feature = "zstd")]
+mod dictionary;
 mod encode;
 #[cfg(feature = "config")]
 mod environment;
@@ -482,7 +484,7 @@ impl Compiler {
     #[cfg(feature = "zstd")]
     fn dictionary(&self, pages: &[Page]) -> Result<Vec<u8>, Error> {
         if self.store == Store::Small {
-            let dictionary = encode::dictionary(pages)?;
+            let dictionary = dictionary::dictionary(pages)?;
             Ok([&Digest::of(&dictionary).0, &*dictionary].concat())
         } else {
             Ok(Vec::new())

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 
-use super::encode::Encoded;
+use super::encode::{Blob, Encoded};
 use super::error::Error;
 use super::fields::{Fields, fields, own_fields};
 use super::index::{Index, Target};
@@ -11,6 +11,7 @@ use crate::digest::{Digest, Running};
 use crate::format::{
     FieldSet, HEADER_BYTES, Header, LARGE_CONTENT_BYTES, Making, NONE, PAGE_BYTES, RecordKind,
     RepresentationRecord, ResourceRecord, RuleRecord, Slot, Span, Text, hash, slot_and_tag,
+    slots_for,
 };
 use crate::made::GZIP_MAKER;
 use crate::reader::Site;
@@ -48,13 +49,17 @@ impl<'w, W: Read + Write + Seek> Contents<'w, W> {
         Ok(contents)
     }
 
-    /// Adds a content, unless it is there.
-    pub(crate) fn add(&mut self, content: &[u8], digest: Digest) -> io::Result<Span> {
+    /// Adds a content, or what contents are made of, unless it is there.
+    pub(crate) fn add(&mut self, blob: &Blob) -> io::Result<Span> {
+        self.add_bytes(&blob.bytes, blob.digest, blob.making)
+    }
+
+    fn add_bytes(&mut self, content: &[u8], digest: Digest, making: Making) -> io::Result<Span> {
         if let Some(known) = self.known.get(&digest) {
             return Ok(*known);
         }
         let bytes = content.len() as u64;
-        if bytes >= LARGE_CONTENT_BYTES {
+        if making == Making::Stored && bytes >= LARGE_CONTENT_BYTES {
             self.pad()?;
         }
         let span = Span {
@@ -68,14 +73,14 @@ impl<'w, W: Read + Write + Seek> Contents<'w, W> {
 
     /// Adds what zstd frames are made with.
     pub(crate) fn add_dictionary(&mut self, dictionary: &[u8]) -> io::Result<()> {
-        self.dictionary = self.add(dictionary, Digest::of(dictionary))?;
+        self.dictionary = self.add_bytes(dictionary, Digest::of(dictionary), Making::Unzstd)?;
         Ok(())
     }
 
     /// Adds where the site came from.
     pub(crate) fn add_provenance(&mut self, provenance: &str) -> io::Result<()> {
         let bytes = provenance.as_bytes();
-        self.provenance = self.add(bytes, Digest::of(bytes))?;
+        self.provenance = self.add_bytes(bytes, Digest::of(bytes), Making::Stored)?;
         Ok(())
     }
 
@@ -313,9 +318,9 @@ impl Strings {
     }
 }
 
-/// The hash table: at most half full, so that most look-ups read one slot.
+/// The hash table.
 fn slots(index: &Index) -> (Vec<Slot>, u32) {
-    let count = (index.targets.len() * 2).next_power_of_two().max(2);
+    let count = slots_for(index.targets.len());
     let mut slots = vec![
         Slot {
             tag: 0,

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::{KEPT_MAX, damaged};
+use super::{KEPT_MAX, Step, damaged};
 
 /// The level of gzip contents that are made when asked for: the usual balance of time and length.
 const LEVEL: u32 = 6;
@@ -90,25 +90,26 @@ impl<R: Read> Gzip<R> {
         }
     }
 
-    /// Codes some more, if there is any.
-    fn code(&mut self) -> io::Result<()> {
+    /// Codes some more, if there is any: how much was decoded for it.
+    fn code(&mut self) -> io::Result<usize> {
         let Some(encoder) = &mut self.encoder else {
-            return Ok(());
+            return Ok(0);
         };
         if self.stage == Stage::Ended {
             let [sum, length] = [self.crc.sum(), self.crc.amount()].map(u32::to_le_bytes);
             self.coded = place(&mut encoder.coded, &[sum, length].concat());
             self.stage = Stage::Over;
-            return Ok(());
+            return Ok(0);
         }
+        let mut decoded = 0;
         if self.stage == Stage::Coding && self.ahead.is_empty() {
-            let read = self.plain.read(&mut encoder.ahead)?;
-            self.ahead = 0..read;
-            if read == 0 {
+            decoded = self.plain.read(&mut encoder.ahead)?;
+            self.ahead = 0..decoded;
+            if decoded == 0 {
                 self.stage = Stage::Ending;
             }
             self.crc
-                .update(encoder.ahead.get(..read).unwrap_or_default());
+                .update(encoder.ahead.get(..decoded).unwrap_or_default());
         }
         let flush = match self.stage {
             Stage::Coding => FlushCompress::None,
@@ -125,22 +126,25 @@ impl<R: Read> Gzip<R> {
         } else if self.stage == Stage::Ending && self.coded.is_empty() {
             return Err(damaged("its coding does not end"));
         }
-        Ok(())
+        Ok(decoded)
     }
-}
 
-impl<R: Read> Read for Gzip<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.coded.is_empty() && self.stage != Stage::Over {
-            self.code()?;
+    /// Gives what is coded; if nothing is, codes what comes of one buffer. None at the end.
+    pub(super) fn step(&mut self, out: &mut [u8]) -> io::Result<Option<Step>> {
+        let mut decoded = 0;
+        if self.coded.is_empty() {
+            if self.stage == Stage::Over {
+                return Ok(None);
+            }
+            decoded = self.code()?;
         }
         let Some(encoder) = &self.encoder else {
-            return Ok(0);
+            return Ok(None);
         };
         let mut coded = encoder.coded.get(self.coded.clone()).unwrap_or_default();
-        let taken = coded.read(out)?;
-        self.coded.start += taken;
-        Ok(taken)
+        let made = coded.read(out)?;
+        self.coded.start += made;
+        Ok(Some(Step { made, decoded }))
     }
 }
 
