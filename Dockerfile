@@ -47,8 +47,11 @@ ARG FEATURES="default"
 # knows of our own packages is forgotten.
 RUN set -eu; \
     build/static.sh --no-default-features --features "${FEATURES}"; \
-    find target -path '*/.fingerprint/*' \( -name 'chapbook-*' -o -name 'sitepack-*' \) \
-        -prune -exec rm -rf {} +
+    find . \( -path ./vendor -o -path ./target \) -prune -o -name Cargo.toml \
+        -exec sed -n '/^name = "/{s///;s/"$//p;q;}' {} \; > /packages; \
+    while read -r name; do \
+        find target -path "*/.fingerprint/${name}-*" -prune -exec rm -rf {} +; \
+    done < /packages
 
 # --- The executable -----------------------------------------------------------------------------
 FROM dependencies AS build

@@ -24,6 +24,8 @@ mod empty_root;
 mod exchange;
 mod fields;
 mod generations;
+#[cfg(all(unix, feature = "image", feature = "pack"))]
+mod image;
 mod methods;
 #[cfg(all(unix, feature = "native"))]
 mod native;
@@ -33,16 +35,24 @@ mod pack;
 mod packed_site;
 #[cfg(all(unix, feature = "pack"))]
 mod packing_fails;
+#[cfg(all(unix, feature = "pack"))]
+mod poems;
+#[cfg(feature = "pack")]
+mod proxies;
 mod ranges;
 mod rebuild;
 mod reproducible;
 mod requests;
 mod rules;
+#[cfg(all(target_os = "linux", feature = "pack", feature = "sandbox"))]
+mod sandbox;
 mod seeds;
 mod server;
 mod shutdown;
 mod site;
 mod sites;
+#[cfg(all(unix, feature = "pack"))]
+mod sockets;
 mod stamp;
 #[cfg(feature = "zstd")]
 mod stored;

@@ -4,6 +4,7 @@ mod bench;
 mod faults;
 mod image;
 mod peers;
+mod registry;
 mod server;
 
 use std::process::ExitCode;
@@ -22,12 +23,18 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                     build the Dockerfile with docker, podman or buildah; docs/image.md has the knobs
   image run [--engine NAME] [--dry-run] [env-NAME=VALUE]... [-- ARGUMENT]...
                     run that image, read-only and without capabilities, until Ctrl-C
+  push, retag, inspect
+                    images and registries: cargo xtask push --help, docs/registry.md
 ";
 
 /// What a task ends with: nothing, or one line that says what could not be done.
 type Done = Result<(), String>;
 
 fn main() -> ExitCode {
+    let typed: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some("push" | "retag" | "inspect") = typed.first().and_then(|first| first.to_str()) {
+        return registry::run(&typed);
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse().map_err(|error| format!("`{text}`: {error}"));
