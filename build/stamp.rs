@@ -1,7 +1,7 @@
 //! What the executable says of its own making: which state of the sources, and of when.
 //!
-//! 1. What is said in the environment comes first: `APP_VERSION`, `SOURCE_DATE_EPOCH`. A build in
-//!    a container has no `.git`, and is told.
+//! 1. What is said in the environment comes first: `APP_VERSION`, `APP_REVISION`,
+//!    `SOURCE_DATE_EPOCH`. A build in a container has no `.git`, and is told.
 //! 2. Else git is asked, if the repository is this directory's own and not one around it.
 //! 3. Without either the build says so: `0.1.0-barebuild`.
 //!
@@ -37,6 +37,7 @@ impl Stamp {
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Stamp, String> {
         let told = lookup("APP_VERSION").map(label).transpose()?;
+        let revision = lookup("APP_REVISION").map(hash).transpose()?;
         let epoch = lookup("SOURCE_DATE_EPOCH").map(|text| {
             let seconds = text.parse::<u64>();
             seconds.map_err(|error| format!("SOURCE_DATE_EPOCH=`{text}`: {error}"))
@@ -58,7 +59,7 @@ impl Stamp {
         };
         Ok(Stamp {
             build: told.or_else(described).unwrap_or_else(unknown),
-            commit: ask(&["rev-parse", "HEAD"]),
+            commit: revision.or_else(|| ask(&["rev-parse", "HEAD"])),
             time: epoch.or_else(|| ask(&["log", "-1", "--format=%ct"])?.parse().ok()),
         })
     }
@@ -87,6 +88,18 @@ fn label(text: String) -> Result<String, String> {
         true => Ok(text),
         false => Err(format!(
             "APP_VERSION=`{}` is no version: 1 to {LENGTH_MAX} letters, digits and -._+,/~",
+            text.escape_default()
+        )),
+    }
+}
+
+/// A commit that was told, by its SHA-1 or SHA-256.
+fn hash(text: String) -> Result<String, String> {
+    let fits = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    match matches!(text.len(), 40 | 64) && text.bytes().all(fits) {
+        true => Ok(text),
+        false => Err(format!(
+            "APP_REVISION=`{}` is no commit: 40 or 64 hexadecimal digits",
             text.escape_default()
         )),
     }

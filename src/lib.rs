@@ -41,6 +41,7 @@ pub mod origin;
 pub mod pages;
 pub mod reason;
 pub mod request;
+mod resolve;
 pub mod response;
 pub mod sandbox;
 pub mod server;

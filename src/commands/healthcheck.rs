@@ -1,13 +1,13 @@
 //! `chapbook healthcheck [URL]`: a probe for images that have no shell and no curl.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::cli::Failure;
 use crate::limits::HEALTHCHECK_MILLISECONDS_MAX;
-use crate::pages;
 use crate::server::proxy::Versions;
+use crate::{pages, resolve};
 
 /// Asks the server at `target`, which may want to see a header first: this probe is no proxy, and
 /// speaks for itself.
@@ -106,16 +106,8 @@ impl Target<'_> {
 }
 
 fn connect_tcp(authority: &str, deadline: Instant) -> io::Result<TcpStream> {
-    let port = authority.rsplit_once(':').map(|(_, port)| port);
-    let has_port =
-        port.is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
-    let with_port = if has_port {
-        authority.to_owned()
-    } else {
-        format!("{authority}:80")
-    };
     let mut failure = io::Error::other("the name has no address");
-    for address in with_port.to_socket_addrs()? {
+    for address in resolve::addresses(authority, HTTP_PORT)? {
         match TcpStream::connect_timeout(&address, left(deadline)?) {
             Ok(stream) => return Ok(stream),
             Err(error) => failure = error,
@@ -123,6 +115,9 @@ fn connect_tcp(authority: &str, deadline: Instant) -> io::Result<TcpStream> {
     }
     Err(failure)
 }
+
+/// § RFC 9110 4.2.1: the port of an `http` URL that names none.
+const HTTP_PORT: u16 = 80;
 
 /// Asks for `path` and returns the status code of the answer.
 fn ask(

@@ -26,13 +26,11 @@ pub(crate) fn executable() -> &'static Path {
 fn build() -> PathBuf {
     let target = chapbook::about::TARGET;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(["build", "--release", "--quiet", "--bin", "chapbook"])
-        .args(["--target", target, "--target-dir", "target/static"])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .current_dir(root);
-    printed(&mut cargo);
+    let mut build = Command::new(root.join("build/static.sh"));
+    build
+        .arg("--quiet")
+        .env("CARGO_TARGET_DIR", root.join("target/static"));
+    printed(&mut build);
     root.join("target/static")
         .join(target)
         .join("release/chapbook")

@@ -85,6 +85,9 @@ fn what_was_told_comes_before_git() {
     assert_eq!((told.build.as_str(), told.time), ("v9.9.9-rc1", None));
     let told = stamp(bare.path(), &[epoch]).unwrap();
     assert_eq!((told.build.as_str(), told.commit), ("1.2.3-at-86400", None));
+    let revision = "0".repeat(40);
+    let told = stamp(root.path(), &[("APP_REVISION", &revision)]).unwrap();
+    assert_eq!(told.commit, Some(revision));
     let told = stamp(bare.path(), &[]).unwrap();
     assert_eq!((told.build.as_str(), told.time), ("1.2.3-barebuild", None));
 }
@@ -96,6 +99,8 @@ fn what_is_told_must_fit() {
         ("APP_VERSION", "one\ncargo::warning=two"),
         ("APP_VERSION", "one two"),
         ("APP_VERSION", &"1".repeat(129)),
+        ("APP_REVISION", "0123456"),
+        ("APP_REVISION", &"g".repeat(40)),
         ("SOURCE_DATE_EPOCH", "yesterday"),
         ("SOURCE_DATE_EPOCH", "-1"),
     ] {

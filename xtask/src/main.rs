@@ -2,6 +2,7 @@
 
 mod bench;
 mod faults;
+mod image;
 mod peers;
 mod registry;
 mod server;
@@ -18,6 +19,10 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   faults [SECONDS [CASE]]
                     do to the native engine what clients do, for about so many seconds a case
                     (30 by default), and print one line a case; loopback only
+  image [--engine NAME] [--dry-run] [env-NAME=VALUE]... [-- ARGUMENT]...
+                    build the Dockerfile with docker, podman or buildah; docs/image.md has the knobs
+  image run [--engine NAME] [--dry-run] [env-NAME=VALUE]... [-- ARGUMENT]...
+                    run that image, read-only and without capabilities, until Ctrl-C
   push, retag, inspect
                     images and registries: cargo xtask push --help, docs/registry.md
 ";
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
         ["faults", seconds, only] => {
             number(seconds).and_then(|seconds| faults::run(seconds as u64, only))
         }
+        ["image", ref words @ ..] => return image::main(words),
         // What `bench` starts as servers to compare with.
         ["bare-tiny-http", address, file] => peers::bare_tiny_http(address, file),
         ["floor", address, file] => peers::floor(address, file),
