@@ -40,4 +40,4 @@ pub mod request;
 pub mod response;
 pub mod server;
 
-pub use commands::run;
+pub use commands::{START_FIELDS, refuse, run};

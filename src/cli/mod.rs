@@ -2,6 +2,7 @@
 //! mean (`options`).
 
 mod flags;
+mod logging;
 mod options;
 mod typed;
 
@@ -18,7 +19,7 @@ use sitepack::compiler::{Csp, FindingKind, Source, Store};
 use self::flags::{COMMANDS, help};
 use self::typed::Typed;
 use crate::limits::RequestLimits;
-use crate::log::say;
+use crate::log;
 use crate::server::{self, Address, Engine};
 
 /// What to do.
@@ -70,8 +71,12 @@ pub struct ServeOptions {
     pub listen: Address,
     /// What owns the sockets.
     pub engine: Engine,
-    /// Whether each request is logged.
-    pub access_log: bool,
+    /// What is logged, and where.
+    pub log: log::Options,
+    /// Where this runs, in the words of who deployed it.
+    pub location: Option<String>,
+    /// How long a start that fails takes at least, in seconds, where nobody is looking.
+    pub respawn_seconds: u64,
     /// How many threads serve, on an engine that lets one choose.
     pub threads: usize,
     /// Bounds on requests.
@@ -175,7 +180,7 @@ impl Failure {
     /// Prints the line.
     #[must_use]
     pub fn report(&self) -> ExitCode {
-        say(format_args!("{}", self.line()));
+        log::last_word(format_args!("{}", self.line()));
         ExitCode::from(self.code)
     }
 
@@ -321,6 +326,36 @@ mod tests {
             ("--listen 1.2.3:80", &[], "--listen `1.2.3:80`"),
             ("--engine apache", &[], "--engine `apache`"),
             ("--access-log maybe", &[], "--access-log `maybe`"),
+            ("--log-format xml", &[], "--log-format `xml`"),
+            ("--log-level trace", &[], "--log-level `trace`"),
+            ("--log-syslog :514", &[], "--log-syslog `:514`"),
+            (
+                "",
+                &[("CHAPBOOK_LOG_SYSLOG", "a:b")],
+                "$CHAPBOOK_LOG_SYSLOG `a:b`: `b` is no port",
+            ),
+            (
+                "--log-syslog local --log-syslog-tag a[b]",
+                &[],
+                "--log-syslog-tag `a[b]`",
+            ),
+            (
+                "--log-syslog local --log-syslog-facility local8",
+                &[],
+                "--log-syslog-facility `local8`",
+            ),
+            (
+                "--log-syslog local --log-syslog-proto tcp",
+                &[],
+                "--log-syslog-proto `tcp`: a socket of this system takes datagrams",
+            ),
+            (
+                "--log-syslog-proto tcp",
+                &[],
+                "--log-syslog-proto `tcp`: it needs --log-syslog",
+            ),
+            ("--log-no-local", &[], "--log-no-local needs --log-syslog"),
+            ("--respawn-pause 3", &[], "--respawn-pause `3`"),
             ("", &[("PORT", "x")], "$PORT `x`"),
             ("", &[("CHAPBOOK_ENGINE", "x")], "$CHAPBOOK_ENGINE `x`"),
             ("--threads 0", &[], "--threads `0`"),

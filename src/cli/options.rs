@@ -13,7 +13,7 @@ use super::typed::Typed;
 #[cfg(feature = "pack")]
 use super::{Cache, CheckOptions, PackOptions, SiteOptions};
 use super::{Failure, ServeOptions};
-use crate::limits::{ConnectionLimits, RequestLimits};
+use crate::limits::{ConnectionLimits, RESPAWN_SECONDS_MIN, RequestLimits};
 use crate::server::{self, Address, Engine};
 
 impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
@@ -32,7 +32,11 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         Ok(ServeOptions {
             listen: self.listen()?,
             engine: self.parsed::<Engine>("engine")?.unwrap_or_default(),
-            access_log: self.on_or_off("access-log")?.unwrap_or(true),
+            log: self.log()?,
+            location: self.location()?,
+            respawn_seconds: self
+                .number("respawn-pause", 0..=RESPAWN_SECONDS_MIN)?
+                .unwrap_or(RESPAWN_SECONDS_MIN),
             threads: self.number("threads", 1..=1024)?.unwrap_or(processors),
             requests,
             server,
@@ -87,7 +91,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         })
     }
 
-    fn on_or_off(&self, long: &str) -> Result<Option<bool>, Failure> {
+    pub(super) fn on_or_off(&self, long: &str) -> Result<Option<bool>, Failure> {
         self.choice(long, &[("on", true), ("off", false)])
     }
 

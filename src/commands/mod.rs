@@ -12,23 +12,33 @@ mod ls;
 mod pack;
 #[cfg(feature = "pack")]
 mod part;
+mod respawn;
 mod serve;
+mod start;
 mod verify;
 mod version;
 #[cfg(feature = "pack")]
 mod watch;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use sitepack::Site;
+pub use start::START_FIELDS;
 
 use crate::cli::{Command, Failure};
-use crate::embedded;
+use crate::{embedded, log};
 
 /// Runs a command.
 #[must_use]
 pub fn run(command: Command) -> ExitCode {
+    let started = Instant::now();
+    let mut respawn_seconds = 0;
+    if let Command::Serve(options) = &command {
+        respawn_seconds = options.respawn_seconds;
+    }
     let done = match command {
         Command::Serve(options) => serve::run(&options),
         #[cfg(feature = "pack")]
@@ -45,8 +55,27 @@ pub fn run(command: Command) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => {
+            let code = failure.report();
+            log::finish();
+            respawn::pause(started, respawn_seconds);
+            code
+        }
     }
+}
+
+/// Says why a command line cannot be understood; `arguments` are those without the program's name.
+#[must_use]
+pub fn refuse(
+    failure: &Failure,
+    mut arguments: impl Iterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> ExitCode {
+    let started = Instant::now();
+    let code = failure.report();
+    let seconds = respawn::seconds_of_unreadable(arguments.next().as_ref(), environment);
+    respawn::pause(started, seconds);
+    code
 }
 
 /// The site in this executable.

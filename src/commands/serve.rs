@@ -9,9 +9,9 @@ use super::compile;
 use super::site;
 #[cfg(feature = "pack")]
 use super::watch::Watch;
-use crate::about;
+use super::{respawn, start::Start};
 use crate::cli::{Failure, ServeOptions};
-use crate::log::{AccessLog, say};
+use crate::log::{self, AccessLog, debug, say};
 #[cfg(feature = "pack")]
 use crate::origin::Manner;
 use crate::origin::Origin;
@@ -25,6 +25,9 @@ use crate::{
 pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let failed = |error| Failure::failed(format!("failed to start: {error}"));
     let signals = Signals::catch().map_err(failed)?;
+    #[cfg(unix)]
+    respawn::heed().map_err(failed)?;
+    let access_log = log::begin(&options.log).map_err(Failure::failed)?;
     let serving = Serving::of(options)?;
     let listening = format!("failed to listen on `{}`", options.listen);
     let unusable = |error| Failure::unusable(format!("{listening}: {error}"));
@@ -36,31 +39,31 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         .map_err(unusable)?;
     let address = bound.address().map_err(unusable)?;
 
-    let access_log = if options.access_log {
-        AccessLog::to(Box::new(std::io::stdout())).map_err(failed)?
-    } else {
-        AccessLog::off()
-    };
-    let started = format!(
-        "serving {} on {} by {}, version {} ({})",
-        serving.told,
-        address.local_url(),
-        options.engine.name(),
-        about::VERSION,
-        about::BUILD,
-    );
     let mut context = (serving.context)(access_log);
     context.options = options.server;
     #[cfg(all(unix, feature = "native"))]
     if options.engine == Engine::Native {
         context.site_file = embedded::bytes()
             .and_then(SiteFile::executable)
-            .inspect_err(|e| say(format_args!("large contents are copied, not sent: {e}")))
+            .inspect_err(|e| log::warn(format_args!("large contents are copied, not sent: {e}")))
             .ok();
     }
     let context = Arc::new(context);
     signals.end(context.clone()).map_err(failed)?;
-    say(format_args!("{started}"));
+    Start {
+        told: &serving.told,
+        address: &address,
+        engine: options.engine,
+        provenance: serving.provenance.as_deref(),
+        digest: &serving.digest,
+        sandbox: None,
+        location: options.location.as_deref(),
+    }
+    .tell();
+    debug(format_args!(
+        "{threads} threads at most, {:?}, {:?}",
+        options.requests, options.server
+    ));
     #[cfg(feature = "pack")]
     if let Some(watch) = serving.watch {
         watch.start(context.clone()).map_err(failed)?;
@@ -68,6 +71,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     server::serve(options.engine, bound, &context).map_err(failed)?;
     context.access_log.flush();
     say(format_args!("{}", context.statistics));
+    log::finish();
     Ok(())
 }
 
@@ -75,6 +79,10 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
 struct Serving {
     /// In words.
     told: String,
+    /// The digest of the site.
+    digest: String,
+    /// Where the site came from, as JSON in one line.
+    provenance: Option<String>,
     context: Box<dyn FnOnce(AccessLog) -> Context>,
     #[cfg(feature = "pack")]
     watch: Option<Watch>,
@@ -94,6 +102,8 @@ impl Serving {
             };
             return Ok(Serving {
                 told: told(&site.site()),
+                digest: site.site().digest().hex(),
+                provenance: provenance(&site.site()),
                 context: Box::new(move |log| Context::holding(site, Manner::new(limits), log)),
                 watch,
             });
@@ -101,6 +111,8 @@ impl Serving {
         let site = site()?;
         Ok(Serving {
             told: told(&site),
+            digest: site.digest().hex(),
+            provenance: provenance(&site),
             context: Box::new(move |log| Context::new(Origin::new(site).with_limits(limits), log)),
             #[cfg(feature = "pack")]
             watch: None,
@@ -112,4 +124,10 @@ fn told(site: &Site<'_>) -> String {
     let digest = site.digest().hex();
     let digest = digest.get(..12).unwrap_or_default();
     format!("{} paths of site {digest}", site.len())
+}
+
+/// Where the site came from, as JSON in one line.
+fn provenance(site: &Site<'_>) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_str(site.provenance()?).ok()?;
+    Some(json.to_string())
 }

@@ -20,7 +20,7 @@ use sitepack::{Digest, OwnedSite};
 use super::compile::{self, Told};
 use crate::cli::{Failure, SiteOptions};
 use crate::limits::{WATCH_MILLISECONDS, WATCH_SETTLE_MILLISECONDS, WATCH_SETTLE_MILLISECONDS_MAX};
-use crate::log::say;
+use crate::log::{say, warn};
 use crate::server::Context;
 
 /// Looking takes at most one part in so many of the time.
@@ -141,7 +141,7 @@ impl Watch {
             Ok((compiled, site)) => self.serve(&compiled, site, context),
             Err(failure) => {
                 let cause = failure.line();
-                say(format_args!("not packed again, what was stays: {cause}"));
+                warn(format_args!("not packed again, what was stays: {cause}"));
             }
         }
     }

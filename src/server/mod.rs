@@ -12,9 +12,7 @@ mod tiny;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-#[cfg(feature = "tiny_http")]
-use std::time::Duration;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use address::{Address, Bound, Listener, Shape};
 pub use making::Makers;
@@ -27,7 +25,7 @@ use sitepack::OwnedSite;
 use self::served::Served;
 use crate::http::connection::persists;
 use crate::limits::ConnectionLimits;
-use crate::log::{AccessLog, Statistics, say};
+use crate::log::{AccessLog, Statistics, warn};
 use crate::origin::{Manner, Origin};
 use crate::request::Request;
 use crate::response::{Connection, Response};
@@ -136,9 +134,9 @@ pub struct Context {
     pub shutdown: Shutdown,
     /// What the options say.
     pub options: Options,
-    /// Seconds since 1970, now; it may step in either direction. What is waited for is measured by
+    /// The time since 1970, now; it may step in either direction. What is waited for is measured by
     /// another clock, which does not step.
-    pub clock: fn() -> u64,
+    pub clock: fn() -> Duration,
     /// What contents that are being made may hold.
     pub makers: Arc<Makers>,
     /// A file to send large contents from.
@@ -200,9 +198,9 @@ impl Context {
 
     /// Says that a connection could not be accepted, at most once a second.
     pub(crate) fn accept_failed(&self, error: &std::io::Error) {
-        let now = (self.clock)();
+        let now = (self.clock)().as_secs();
         if self.accept_failed.swap(now, Ordering::Relaxed) != now {
-            say(format_args!("failed to accept a connection: {error}"));
+            warn(format_args!("failed to accept a connection: {error}"));
         }
     }
 }
@@ -235,9 +233,8 @@ pub fn serve(engine: Engine, bound: Bound, context: &Arc<Context>) -> std::io::R
     }
 }
 
-/// Seconds since 1970, now. A clock before that counts as 1970.
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+/// The time since 1970, now. A clock before that counts as 1970.
+fn now() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default()
 }

@@ -24,6 +24,8 @@ mod empty_root;
 mod exchange;
 mod fields;
 mod generations;
+#[cfg(unix)]
+mod logs;
 mod methods;
 #[cfg(all(unix, feature = "native"))]
 mod native;
@@ -37,6 +39,8 @@ mod ranges;
 mod rebuild;
 mod reproducible;
 mod requests;
+#[cfg(unix)]
+mod respawn;
 mod rules;
 mod seeds;
 mod server;
@@ -48,6 +52,8 @@ mod stamp;
 mod stored;
 #[cfg(feature = "zstd")]
 mod stores;
+#[cfg(unix)]
+mod syslog;
 mod targets;
 mod tidy;
 mod transcripts;

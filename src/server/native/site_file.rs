@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::io::Errno;
 use sitepack::format::HEADER_BYTES;
 
-use crate::log::say;
+use crate::log::warn;
 
 /// A file that holds the packed site that is being served.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl SiteFile {
             Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM)
         );
         if refused && !self.refused.swap(true, Ordering::Relaxed) {
-            say(format_args!(
+            warn(format_args!(
                 "large contents are copied, not sent, from now on: {error}"
             ));
         }
