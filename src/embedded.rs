@@ -8,33 +8,83 @@
 //!
 //! `chapbook pack` appends another site to a finished executable. It turns a mark in the copy's
 //! data, so that an executable that has lost its appended site (to `strip`, to a broken
-//! download) says so, and does not serve the site that it was built with instead.
+//! download) says so, and does not serve the site that it was built with instead. The mark names
+//! the site: what a file holds that is only thought to be this executable's is not served.
 
 use std::fs::File;
 use std::io;
 use std::sync::OnceLock;
 
-use sitepack::{Appended, Site};
+use sitepack::{Appended, Digest, Site};
 
 /// The mark: whether the site is the one of the build or one behind the executable. `pack` finds
 /// it by its first bytes, which nothing else in the executable has. They name the format, so that
 /// no executable of another version gets a site that it cannot read.
 #[used]
-static MARK: [u8; MARK_BYTES] = *b"chapbook's mark, format 2, site: included";
-const MARK_BYTES: usize = 41;
+static MARK: Mark = Mark {
+    prefix: *b"chapbook's mark 2, format 2, site: ",
+    kind: *b"included",
+    names: *b", sha256: ",
+    digest: [b'0'; 2 * Digest::BYTES],
+    zstd: if cfg!(feature = "zstd") {
+        WITH_ZSTD
+    } else {
+        WITHOUT_ZSTD
+    },
+};
 const _: () = assert!(
     sitepack::format::VERSION == 2,
     "the mark names another format"
 );
-/// The last bytes of the mark of an executable with an appended site.
-pub(crate) const APPENDED: &[u8; 8] = b"appended";
 
-/// The bytes that lead to the mark: all but those that change. Put together here, so that the
+/// Text, so that `strings` shows it. Nothing stands between its fields.
+#[repr(C)]
+struct Mark {
+    prefix: [u8; 35],
+    kind: [u8; 8],
+    names: [u8; 10],
+    /// Of the site behind the executable, in hexadecimal digits.
+    digest: [u8; 2 * Digest::BYTES],
+    /// Whether the executable reads zstd frames.
+    zstd: [u8; 13],
+}
+
+const WITH_ZSTD: [u8; 13] = *b", zstd: yes.\n";
+const WITHOUT_ZSTD: [u8; 13] = *b", zstd: no. \n";
+/// The kind of an executable with an appended site.
+const APPENDED: [u8; 8] = *b"appended";
+
+/// The bytes that lead to what `pack` reads and changes of the mark. Put together here, so that the
 /// executable holds them only once.
-#[cfg(feature = "pack")]
+#[cfg(any(feature = "image", feature = "pack"))]
 pub(crate) fn mark_prefix() -> Vec<u8> {
-    let backwards: &[u8] = std::hint::black_box(b" :etis ,2 tamrof ,kram s'koobpahc");
+    let backwards: &[u8] = std::hint::black_box(b" :etis ,2 tamrof ,2 kram s'koobpahc");
     backwards.iter().rev().copied().collect()
+}
+
+/// How long that is.
+#[cfg(any(feature = "image", feature = "pack"))]
+pub(crate) const MARK_REST_BYTES: usize = 8 + 10 + 2 * Digest::BYTES + 13;
+
+/// The digest of the appended site, in hexadecimal digits, of what stands behind the prefix.
+#[cfg(feature = "image")]
+pub(crate) fn packed_site(rest: &[u8; MARK_REST_BYTES]) -> Option<String> {
+    let digest = rest.strip_prefix(&APPENDED)?.strip_prefix(b", sha256: ")?;
+    let digest = digest.get(..2 * Digest::BYTES)?;
+    Some(String::from_utf8_lossy(digest).into_owned())
+}
+
+/// What stands behind the prefix once a site was appended.
+#[cfg(feature = "pack")]
+pub(crate) fn turned_mark(site: Digest) -> Vec<u8> {
+    let digest = site.hex();
+    [&APPENDED[..], b", sha256: ", digest.as_bytes()].concat()
+}
+
+/// Whether an executable reads zstd frames, by what stands behind the prefix of its mark.
+#[cfg(feature = "pack")]
+pub(crate) fn reads_frames(mark_rest: &[u8]) -> bool {
+    mark_rest.ends_with(&WITH_ZSTD)
 }
 
 /// The packed site in or behind this executable.
@@ -52,7 +102,7 @@ pub fn site() -> io::Result<Site<'static>> {
 pub fn bytes() -> io::Result<&'static [u8]> {
     static APPENDED_SITE: OnceLock<&'static [u8]> = OnceLock::new();
     // Read where it is: the compiler would take the value that it was built with.
-    if !std::hint::black_box(&MARK).ends_with(APPENDED) {
+    if std::hint::black_box(&MARK).kind != APPENDED {
         return Ok(included::bytes());
     }
     if let Some(bytes) = APPENDED_SITE.get() {
@@ -87,13 +137,20 @@ fn appended() -> io::Result<&'static [u8]> {
     let bytes = usize::try_from(found.site_bytes).map_err(io::Error::other)?;
     // SAFETY: the mapping is read-only. Like that of the program itself it shows the file of the
     // executable, which the system keeps from being written while it runs (ETXTBSY); `pack` and
-    // installers replace such a file by renaming another over it.
+    // installers replace such a file by renaming another over it. Where there is no /proc it may
+    // be a file that was renamed so meanwhile: with the same site in it, or it is dropped below.
     let map = unsafe {
         memmap2::MmapOptions::new()
             .offset(found.site_offset)
             .len(bytes)
             .map(&file)?
     };
+    // The file was found by its name, and may be another by now.
+    let site = Site::open(&map).map_err(io::Error::other)?;
+    if site.digest().hex().as_bytes() != std::hint::black_box(&MARK).digest {
+        let cause = "the site behind this executable is not the one that was packed into it";
+        return Err(io::Error::other(cause));
+    }
     Ok(Box::leak(Box::new(map)))
 }
 

@@ -4,7 +4,8 @@
 //!
 //! 1. The site is one file, the *packed site*, made by `build.rs` with the crate `sitepack` and
 //!    included in the executable. Nothing else is ever served: while serving, no file is opened.
-//!    (`serve DIR --watch` packs DIR anew beside it, and puts that in its place.)
+//!    (`serve DIR --watch` packs DIR anew beside it, and puts that in its place; so does SIGHUP
+//!    with `--poetry-dir`.)
 //! 2. Each resource has its *representations* ready: bytes, content coding, entity-tag, digest and
 //!    field lines, bound together when the site was packed.
 //! 3. [`origin::Origin::respond`] answers a request: a pure function of the request, the packed
@@ -18,7 +19,8 @@
 //!    resources with.
 //! 3. Every bound stands in [`limits`], with its reason.
 //! 4. `unsafe` stands in one module, [`embedded`], and says why it is sound.
-//! 5. Every answer carries a [`reason::Reason`] from a closed list, and the log prints it.
+//! 5. Once it listens, it gives up what serving does not need of the system: [`sandbox`].
+//! 6. Every answer carries a [`reason::Reason`] from a closed list, and the log prints it.
 //!
 //! # How to audit it
 //!
@@ -31,6 +33,8 @@ pub mod cli;
 mod commands;
 pub mod embedded;
 pub mod http;
+#[cfg(feature = "image")]
+pub mod image;
 pub mod limits;
 pub mod log;
 pub mod origin;
@@ -38,6 +42,7 @@ pub mod pages;
 pub mod reason;
 pub mod request;
 pub mod response;
+pub mod sandbox;
 pub mod server;
 
 pub use commands::{START_FIELDS, refuse, run};

@@ -154,6 +154,25 @@ pub const CONNECTIONS_MAX: usize = 16_384;
 /// Those of a burst that lasts as long as a few turns.
 pub const WAITING_CONNECTIONS_MAX: i32 = 1_024;
 
+/// The most addresses that are listened on, sockets that were passed included: each costs a
+/// descriptor a thread.
+pub const LISTENERS_MAX: usize = 64;
+
+/// The longest line of the PROXY protocol's version 1; the connection ends beyond. Its section 2.1
+/// says that none is longer.
+pub const PROXY_V1_BYTES_MAX: usize = 107;
+
+/// The longest header of the PROXY protocol's version 2; the connection ends beyond. Addresses take
+/// up to 232 bytes; what clouds and TLS add stays well below 1,000.
+pub const PROXY_V2_BYTES_MAX: usize = 4_096;
+
+/// How many members of Forwarded or X-Forwarded-For are looked at, from the end. Nobody has as many
+/// proxies.
+pub const FORWARDED_HOPS_MAX: usize = 16;
+
+/// The most networks of trusted proxies. Large content networks publish some 200.
+pub const TRUSTED_NETWORKS_MAX: usize = 256;
+
 /// The descriptors that are asked for where the system refuses its own maximum: macOS' OPEN_MAX.
 pub const DESCRIPTORS_MIN: u64 = 10_240;
 
@@ -251,12 +270,40 @@ pub const WATCH_SETTLE_MILLISECONDS: u64 = 150;
 /// does not keep all others from being served.
 pub const WATCH_SETTLE_MILLISECONDS_MAX: u64 = 2_000;
 
+/// The longest executable that becomes an image, in bytes: what a tar's header can say is 8 GiB, and
+/// gzip may make what it cannot compress a little longer.
+pub const IMAGE_EXECUTABLE_BYTES_MAX: u64 = 8_000_000_000;
+
+/// How much of it is read at once.
+pub const IMAGE_PIECE_BYTES: usize = 256 << 10;
+
+/// The longest label of an image: Docker shows them in one piece, and nobody reads more.
+pub const IMAGE_LABEL_BYTES_MAX: usize = 4_096;
+
+/// All labels of an image together: registries refuse manifests of over 4 MiB, and Kubernetes'
+/// nodes keep every configuration in memory.
+pub const IMAGE_LABELS_BYTES_MAX: usize = 65_536;
+
 /// How long accepting pauses when the system has no descriptor left.
 pub const ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
 
 /// From this content length in bytes on, sendfile is cheaper than a copy from the mapping:
 /// `docs/decisions/0007-sendfile.md`.
 pub const SENDFILE_BYTES_MIN: u64 = 16_384;
+
+/// How far into its executable a site is looked for, where the system does not tell where it is:
+/// behind all that the linker puts before it, which is 5 MB, and 100 in a build for debugging. Each
+/// page costs a read, some 10 ms in all.
+pub const SITE_OFFSET_BYTES_MAX: u64 = 128 << 20;
+
+/// `serve DIR --watch`: how many sites are held, the one that is served, and those of before that
+/// something is still answered from; another is on the way besides. So a change does not wait for
+/// one large download, nor memory hold more than four times a site.
+pub const GENERATIONS_SITES_MAX: usize = 3;
+
+/// `serve DIR --watch`: how long it waits at that bound. The native engine ends what is still
+/// answered after `DRAIN_SECONDS_MAX`; of tiny_http's, each of its few threads may hold a site.
+pub const GENERATIONS_SECONDS_MAX: u64 = DRAIN_SECONDS_MAX + 3;
 
 /// The bounds on a request that its reader and the core share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,7 +45,7 @@ pub struct Fields<'a>(pub &'a [Field<'a>]);
 
 impl<'a> Fields<'a> {
     /// The values of all lines of the field `name`, which is given in lower case.
-    pub fn lines(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn lines(self, name: &str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
         self.0
             .iter()
             .filter(move |field| field.name.eq_ignore_ascii_case(name.as_bytes()))

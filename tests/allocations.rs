@@ -150,7 +150,7 @@ impl Server {
             panic!("not TCP")
         };
         let serving = context.clone();
-        std::thread::spawn(move || serve(Engine::Native, bound, &serving).unwrap());
+        std::thread::spawn(move || serve(Engine::Native, vec![bound], &serving).unwrap());
         Server {
             context,
             address,

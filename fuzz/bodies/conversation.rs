@@ -9,7 +9,7 @@ use chapbook::origin::Origin;
 use chapbook::response::Connection;
 use chapbook::server::conversation::{Conversation, Terms, Turn};
 
-const TERMS: Terms = Terms {
+const TERMS: Terms<'static> = Terms {
     limits: RequestLimits {
         target_bytes: 256,
         field_section_bytes: 1024,
@@ -18,6 +18,7 @@ const TERMS: Terms = Terms {
     requests_max: 50,
     draining: false,
     now: 1_795_305_600,
+    trusted: None,
 };
 
 static ORIGIN: LazyLock<Origin<'static>> = LazyLock::new(|| Origin::new(embedded::site().unwrap()));

@@ -14,9 +14,16 @@ pub(super) struct Flag {
 
 /// Flags of `serve`.
 const SERVE: &[&str] = &["serve"];
-/// Flags of `pack`.
-#[cfg(feature = "pack")]
-const PACK: &[&str] = &["pack"];
+/// Flags of whatever makes something of an executable.
+#[cfg(any(feature = "image", feature = "pack"))]
+const MADE: &[&str] = match (cfg!(feature = "image"), cfg!(feature = "pack")) {
+    (true, true) => &["pack", "image"],
+    (true, false) => &["image"],
+    (false, _) => &["pack"],
+};
+/// Flags of `image`.
+#[cfg(feature = "image")]
+const IMAGE: &[&str] = &["image"];
 /// Flags of whatever compiles a site.
 #[cfg(feature = "pack")]
 const SITE: &[&str] = &["serve", "pack", "check"];
@@ -29,8 +36,9 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Some("ADDR"),
         variable: "CHAPBOOK_LISTEN",
         commands: SERVE,
-        help: "where to listen: 8080, :8080, 127.0.0.1:8080, [::1]:8080, unix:/path \
-               [default: :8080, or :$PORT]",
+        help: "where to listen: 8080, :8080, 127.0.0.1:8080, [::1]:8080, unix:/path, \
+               unix:/path,mode=0660,owner=UID:GID; several with commas, or several times \
+               [default: the sockets that systemd passes, :$PORT, :8080]",
     },
     Flag {
         long: "port",
@@ -39,6 +47,23 @@ pub(super) const FLAGS: &[Flag] = &[
         variable: "CHAPBOOK_PORT",
         commands: SERVE,
         help: "the same as --listen",
+    },
+    Flag {
+        long: "proxy-protocol",
+        short: None,
+        value: Some("v1|v2|any"),
+        variable: "CHAPBOOK_PROXY_PROTOCOL",
+        commands: &["serve", "healthcheck"],
+        help: "every connection begins with a header of the PROXY protocol [default: none]",
+    },
+    Flag {
+        long: "trusted-proxy",
+        short: None,
+        value: Some("CIDR|unix"),
+        variable: "CHAPBOOK_TRUSTED_PROXY",
+        commands: SERVE,
+        help: "peers whose Forwarded and X-Forwarded-For are believed; several with commas, or \
+               several times",
     },
     Flag {
         long: "engine",
@@ -206,7 +231,26 @@ pub(super) const FLAGS: &[Flag] = &[
         value: Some("SECONDS"),
         variable: "CHAPBOOK_WRITE_TIMEOUT",
         commands: SERVE,
-        help: "for a client to take 4 KiB of an answer [default: 10]",
+        help: "a client that takes less than 64 KiB of an answer in so long is cut off; no bound \
+               on the whole [default: 10]",
+    },
+    Flag {
+        long: "poetry-dir",
+        short: None,
+        value: Some("DIR"),
+        variable: "CHAPBOOK_POETRY_DIR",
+        commands: SERVE,
+        help: "serve the poems in DIR in place of the site inside, and read them anew at SIGHUP \
+               [default: $POETRY_DIR]",
+    },
+    Flag {
+        long: "sandbox",
+        short: None,
+        value: Some("MODE"),
+        variable: "CHAPBOOK_SANDBOX",
+        commands: SERVE,
+        help: "strict, or it does not serve; best-effort: what the system permits; off \
+               [default: best-effort]",
     },
     #[cfg(feature = "pack")]
     Flag {
@@ -217,23 +261,68 @@ pub(super) const FLAGS: &[Flag] = &[
         commands: SERVE,
         help: "pack SOURCE again when it changes, and have open pages reload themselves",
     },
-    #[cfg(feature = "pack")]
+    #[cfg(any(feature = "image", feature = "pack"))]
     Flag {
         long: "output",
         short: Some('o'),
         value: Some("FILE"),
         variable: "CHAPBOOK_OUTPUT",
-        commands: PACK,
-        help: "where the new executable is written",
+        commands: MADE,
+        help: "where the new executable, or the image, is written; image: - for standard output",
     },
-    #[cfg(feature = "pack")]
+    #[cfg(any(feature = "image", feature = "pack"))]
     Flag {
         long: "base",
         short: None,
         value: Some("FILE"),
         variable: "CHAPBOOK_BASE",
-        commands: PACK,
+        commands: MADE,
         help: "the executable to copy, such as one for another processor [default: this one]",
+    },
+    #[cfg(feature = "image")]
+    Flag {
+        long: "tag",
+        short: None,
+        value: Some("NAME:TAG"),
+        variable: "CHAPBOOK_TAG",
+        commands: IMAGE,
+        help: "what the image is called [default: chapbook:latest]",
+    },
+    #[cfg(feature = "image")]
+    Flag {
+        long: "platform",
+        short: None,
+        value: Some("OS/ARCH[/VARIANT]"),
+        variable: "CHAPBOOK_PLATFORM",
+        commands: IMAGE,
+        help: "what the image must be for [default: what its executable is for]",
+    },
+    #[cfg(feature = "image")]
+    Flag {
+        long: "label",
+        short: None,
+        value: Some("KEY=VALUE"),
+        variable: "CHAPBOOK_LABEL",
+        commands: IMAGE,
+        help: "what else the image says of itself; many times; in the variable, one a line",
+    },
+    #[cfg(feature = "image")]
+    Flag {
+        long: "media-types",
+        short: None,
+        value: Some("oci|docker"),
+        variable: "CHAPBOOK_MEDIA_TYPES",
+        commands: IMAGE,
+        help: "docker: for registries that take nothing newer, as Heroku's [default: oci]",
+    },
+    #[cfg(feature = "image")]
+    Flag {
+        long: "allow-dynamic",
+        short: None,
+        value: None,
+        variable: "CHAPBOOK_ALLOW_DYNAMIC",
+        commands: IMAGE,
+        help: "also of an executable that needs libraries, which the image has not",
     },
     #[cfg(feature = "pack")]
     Flag {
@@ -364,6 +453,12 @@ pub(super) const COMMANDS: &[Usage] = &[
         name: "check",
         arguments: "SOURCE",
         help: "say what of the site in SOURCE will break",
+    },
+    #[cfg(feature = "image")]
+    Usage {
+        name: "image",
+        arguments: "-o FILE.tar",
+        help: "make a container image of this executable",
     },
     Usage {
         name: "ls",

@@ -18,9 +18,13 @@ use sitepack::compiler::{Csp, FindingKind, Source, Store};
 
 use self::flags::{COMMANDS, help};
 use self::typed::Typed;
+#[cfg(feature = "image")]
+use crate::image::{Labels, MediaTypes, Platform, Reference};
 use crate::limits::RequestLimits;
 use crate::log;
-use crate::server::{self, Address, Engine};
+use crate::sandbox;
+use crate::server::proxy::Versions;
+use crate::server::{self, Address, Engine, Proxies};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,9 @@ pub enum Command {
     /// Make another executable, with another site.
     #[cfg(feature = "pack")]
     Pack(PackOptions),
+    /// Make a container image.
+    #[cfg(feature = "image")]
+    Image(ImageOptions),
     /// List what is in the site.
     Ls {
         /// As JSON: the manifest.
@@ -54,6 +61,8 @@ pub enum Command {
     Healthcheck {
         /// Where it is.
         target: String,
+        /// The header of the PROXY protocol that it wants to see first.
+        header: Option<Versions>,
     },
     /// Say what this executable is.
     Version {
@@ -67,8 +76,8 @@ pub enum Command {
 /// Options of `serve`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServeOptions {
-    /// Where to listen.
-    pub listen: Address,
+    /// Where to listen; nowhere: on the sockets that were passed, or the usual port.
+    pub listen: Vec<Address>,
     /// What owns the sockets.
     pub engine: Engine,
     /// What is logged, and where.
@@ -77,12 +86,16 @@ pub struct ServeOptions {
     pub location: Option<String>,
     /// How long a start that fails takes at least, in seconds, where nobody is looking.
     pub respawn_seconds: u64,
+    /// Who speaks for clients.
+    pub proxies: Proxies,
     /// How many threads serve, on an engine that lets one choose.
     pub threads: usize,
     /// Bounds on requests.
     pub requests: RequestLimits,
     /// Bounds on connections, and how to end.
     pub server: server::Options,
+    /// How much it gives up before it serves.
+    pub sandbox: sandbox::Mode,
     /// What is served in place of the site in this executable.
     #[cfg(feature = "pack")]
     pub source: Option<SiteOptions>,
@@ -113,12 +126,56 @@ pub struct PackOptions {
     pub site: SiteOptions,
 }
 
+/// Options of `image`.
+#[cfg(feature = "image")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageOptions {
+    /// Where the image goes.
+    pub output: Output,
+    /// The executable that it is made of; this one if none.
+    pub base: Option<PathBuf>,
+    /// Its name and tag.
+    pub reference: Reference,
+    /// What it is to be for, if that is said and not left to the executable.
+    pub platform: Option<Platform>,
+    /// Labels besides chapbook's own, and in their place.
+    pub labels: Labels,
+    /// Whose names its parts have.
+    pub media_types: MediaTypes,
+    /// Whether it may be of an executable that needs libraries.
+    pub allow_dynamic: bool,
+    /// When it is said to be made, in seconds since 1970.
+    pub time: u64,
+}
+
+/// Where something is written.
+#[cfg(feature = "image")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// To a file.
+    File(PathBuf),
+    /// To standard output.
+    Standard,
+}
+
+#[cfg(feature = "image")]
+impl fmt::Display for Output {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::File(path) => write!(formatter, "`{}`", path.display()),
+            Output::Standard => formatter.write_str("standard output"),
+        }
+    }
+}
+
 /// How a site is compiled.
 #[cfg(feature = "pack")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteOptions {
     /// What is compiled.
     pub source: Source,
+    /// Whether that are poems, and no files.
+    pub as_poems: bool,
     /// The directory in the source that counts, if not all of it.
     pub root: Option<String>,
     /// The path prefix that it stands under.
@@ -223,6 +280,8 @@ pub fn parse(
         "check" => typed.check().map(Command::Check),
         #[cfg(feature = "pack")]
         "pack" => typed.pack().map(Command::Pack),
+        #[cfg(feature = "image")]
+        "image" => typed.image().map(Command::Image),
         "ls" => Ok(Command::Ls {
             json: typed.json()?,
         }),
@@ -233,9 +292,7 @@ pub fn parse(
             directory: typed.one_argument()?.into(),
         }),
         "verify" => typed.no_argument().map(|()| Command::Verify),
-        "healthcheck" => Ok(Command::Healthcheck {
-            target: typed.healthcheck()?,
-        }),
+        "healthcheck" => typed.healthcheck(),
         "version" => Ok(Command::Version {
             json: typed.json()?,
         }),
@@ -255,7 +312,7 @@ mod tests {
     use std::ffi::OsString;
 
     use super::flags::{COMMANDS, FLAGS};
-    use super::{Command, parse};
+    use super::{Command, Versions, parse};
 
     fn read(arguments: &str, environment: &[(&str, &str)]) -> Result<Command, String> {
         let arguments = arguments.split_whitespace().map(OsString::from);
@@ -273,26 +330,32 @@ mod tests {
 
     fn listens(arguments: &str, environment: &[(&str, &str)]) -> String {
         match read(arguments, environment) {
-            Ok(Command::Serve(options)) => options.listen.to_string(),
+            Ok(Command::Serve(options)) => {
+                let addresses: Vec<String> = options.listen.iter().map(|a| a.to_string()).collect();
+                addresses.join(" ")
+            }
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn addresses_come_from_flags_then_variables_then_port() {
-        assert_eq!(listens("", &[]), "[::]:8080");
-        assert_eq!(listens("serve", &[]), "[::]:8080");
+        assert_eq!(listens("", &[]), "");
+        assert_eq!(listens("serve", &[]), "");
         assert_eq!(listens("-p 9000", &[("PORT", "1")]), "[::]:9000");
         assert_eq!(listens("--port=:9000", &[]), "[::]:9000");
-        assert_eq!(listens("--listen 127.0.0.1:1 -p 9000", &[]), "[::]:9000");
+        let both = "127.0.0.1:1 [::]:9000";
+        assert_eq!(listens("--listen 127.0.0.1:1 -p 9000", &[]), both);
+        assert_eq!(listens("--listen 127.0.0.1:1,:9000", &[]), both);
+        let list = [("CHAPBOOK_LISTEN", "127.0.0.1:1, 9000"), ("PORT", "1")];
+        assert_eq!(listens("", &list), both);
+        let sockets = "--listen unix:/a,mode=0660,owner=:1,unix:/b,mode=0600,1";
+        assert_eq!(listens(sockets, &[]), "unix:/a unix:/b [::]:1");
         assert_eq!(listens("", &[("PORT", "5000")]), "[::]:5000");
         let both = [("PORT", "5000"), ("CHAPBOOK_LISTEN", "127.0.0.1:6000")];
         assert_eq!(listens("", &both), "127.0.0.1:6000");
         assert_eq!(listens("serve --listen unix:/tmp/x", &[]), "unix:/tmp/x");
-        assert_eq!(
-            listens("", &[("CHAPBOOK_PORT", "tcp://10.0.0.1:80")]),
-            "[::]:8080"
-        );
+        assert_eq!(listens("", &[("CHAPBOOK_PORT", "tcp://10.0.0.1:80")]), "");
     }
 
     #[test]
@@ -308,7 +371,21 @@ mod tests {
         let url = "http://127.0.0.1:8080/-/health".to_owned();
         assert_eq!(
             read("healthcheck", &[]),
-            Ok(Command::Healthcheck { target: url })
+            Ok(Command::Healthcheck {
+                target: url,
+                header: None
+            })
+        );
+        let behind = [
+            ("CHAPBOOK_LISTEN", "unix:/a,2"),
+            ("CHAPBOOK_PROXY_PROTOCOL", "any"),
+        ];
+        assert_eq!(
+            read("healthcheck", &behind),
+            Ok(Command::Healthcheck {
+                target: "unix:/a".to_owned(),
+                header: Some(Versions::Any)
+            })
         );
         assert!(matches!(read("--help", &[]), Ok(Command::Help(_))));
         assert!(matches!(read("serve -h", &[]), Ok(Command::Help(_))));
@@ -358,6 +435,20 @@ mod tests {
             ("--respawn-pause 3", &[], "--respawn-pause `3`"),
             ("", &[("PORT", "x")], "$PORT `x`"),
             ("", &[("CHAPBOOK_ENGINE", "x")], "$CHAPBOOK_ENGINE `x`"),
+            ("--listen 1,,2", &[], "--listen `1,,2`"),
+            ("--listen unix:/a,mode=9", &[], "--listen `unix:/a,mode=9`"),
+            ("", &[("CHAPBOOK_LISTEN", "1,x")], "$CHAPBOOK_LISTEN `1,x`"),
+            ("--proxy-protocol v3", &[], "--proxy-protocol `v3`"),
+            (
+                "--trusted-proxy 10.0.0.1/8",
+                &[],
+                "--trusted-proxy `10.0.0.1/8`: 10.0.0.1 has",
+            ),
+            (
+                "",
+                &[("CHAPBOOK_TRUSTED_PROXY", "unix,proxy.example")],
+                "$CHAPBOOK_TRUSTED_PROXY `unix,proxy.example`",
+            ),
             ("--threads 0", &[], "--threads `0`"),
             (
                 "--max-target 1",
@@ -365,6 +456,12 @@ mod tests {
                 "--max-target `1`: it is no number from 64 to 1048576",
             ),
             ("--idle-timeout soon", &[], "--idle-timeout `soon`"),
+            (
+                "--sandbox full",
+                &[],
+                "--sandbox `full`: it is either strict or best-effort or off",
+            ),
+            ("ls --sandbox off", &[], "--sandbox does not go with `ls`"),
             (
                 "",
                 &[("CHAPBOOK_MAX_FIELDS", "-1")],
@@ -387,6 +484,22 @@ mod tests {
     fn wrong_usage_of_the_packer_is_named() {
         for (arguments, environment, message) in [
             ("serve x y", &[][..], "serve takes one directory or none"),
+            (
+                "serve x --poetry-dir y",
+                &[],
+                "--poetry-dir does not go with a SOURCE",
+            ),
+            (
+                "serve x",
+                &[("POETRY_DIR", "y")],
+                "$POETRY_DIR does not go with a SOURCE",
+            ),
+            (
+                "--poetry-dir y --spa",
+                &[],
+                "poems have neither --clean-urls nor --spa",
+            ),
+            ("--poetry-dir y --watch", &[], "--watch needs a SOURCE"),
             (
                 "--watch",
                 &[],
@@ -417,6 +530,84 @@ mod tests {
                 "--store `half`: it is either all or coded or small",
             ),
             ("ls --store all", &[], "--store does not go with `ls`"),
+        ] {
+            let found = read(arguments, environment).unwrap_err();
+            assert!(found.contains(message), "{arguments:?}: {found}");
+        }
+    }
+
+    #[cfg(feature = "image")]
+    #[test]
+    fn images_are_read() {
+        let image = |arguments: &str, environment: &[(&str, &str)]| match read(
+            &format!("image {arguments}"),
+            environment,
+        ) {
+            Ok(Command::Image(options)) => options,
+            other => panic!("{other:?}"),
+        };
+        let plain = image("-o a.tar", &[]);
+        assert_eq!(plain.output, super::Output::File("a.tar".into()));
+        assert_eq!(
+            (plain.reference.short(), plain.time),
+            ("chapbook:latest".to_owned(), 0)
+        );
+        assert_eq!(image("-o -", &[]).output, super::Output::Standard);
+        let variables = [
+            ("CHAPBOOK_OUTPUT", "b.tar"),
+            ("CHAPBOOK_TAG", "b:1"),
+            ("CHAPBOOK_LABEL", "a=1\nb=2 3"),
+            ("CHAPBOOK_PLATFORM", "linux/arm/v7"),
+            ("CHAPBOOK_MEDIA_TYPES", "docker"),
+            ("CHAPBOOK_ALLOW_DYNAMIC", "true"),
+            ("CHAPBOOK_BASE", "other"),
+            ("SOURCE_DATE_EPOCH", "784111777"),
+        ];
+        let found = image("", &variables);
+        assert_eq!(found.reference.short(), "b:1");
+        let labels: Vec<_> = found.labels.iter().collect();
+        assert_eq!(labels, [("a", "1"), ("b", "2 3")]);
+        assert_eq!(found.platform.unwrap().to_string(), "linux/arm/v7");
+        assert_eq!(found.media_types, crate::image::MediaTypes::Docker);
+        assert_eq!(found.base, Some("other".into()));
+        assert_eq!((found.allow_dynamic, found.time), (true, 784_111_777));
+        let typed = image("--label c=1 --tag c --label c=2", &variables);
+        assert_eq!(typed.labels.iter().collect::<Vec<_>>(), [("c", "2")]);
+        assert_eq!(typed.reference.short(), "c:latest");
+    }
+
+    #[cfg(feature = "image")]
+    #[test]
+    fn wrong_usage_of_images_is_named() {
+        for (arguments, environment, message) in [
+            ("image", &[][..], "image needs -o FILE.tar"),
+            ("image x -o y", &[], "unexpected argument `x`"),
+            ("image -o y --tag A", &[], "--tag `A`: a name is"),
+            ("image -o y --tag a:+", &[], "--tag `a:+`: a tag is"),
+            (
+                "image -o y --label a",
+                &[],
+                "--label `a`: a label is KEY=VALUE",
+            ),
+            ("image -o y --label a=1 --label =", &[], "--label `=`: "),
+            ("image -o y --platform amd64", &[], "--platform `amd64`: "),
+            (
+                "image -o y --media-types zip",
+                &[],
+                "--media-types `zip`: it is either",
+            ),
+            ("image -o y --spa", &[], "--spa"),
+            ("ls --tag a", &[], "--tag does not go with `ls`"),
+            (
+                "image -o y",
+                &[("SOURCE_DATE_EPOCH", "-1")],
+                "$SOURCE_DATE_EPOCH `-1`",
+            ),
+            (
+                "image -o y",
+                &[("CHAPBOOK_LABEL", "a=1\nb")],
+                "$CHAPBOOK_LABEL `b`",
+            ),
         ] {
             let found = read(arguments, environment).unwrap_err();
             assert!(found.contains(message), "{arguments:?}: {found}");

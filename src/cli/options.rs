@@ -9,12 +9,24 @@ use sitepack::ContentCoding;
 #[cfg(feature = "pack")]
 use sitepack::compiler::{Csp, FindingKind, Mount, Source, Store};
 
-use super::typed::Typed;
+use super::typed::{Found, Typed};
 #[cfg(feature = "pack")]
 use super::{Cache, CheckOptions, PackOptions, SiteOptions};
-use super::{Failure, ServeOptions};
-use crate::limits::{ConnectionLimits, RESPAWN_SECONDS_MIN, RequestLimits};
-use crate::server::{self, Address, Engine};
+use super::{Command, Failure, ServeOptions};
+#[cfg(feature = "image")]
+use super::{ImageOptions, Output};
+#[cfg(feature = "image")]
+use crate::image::{self, Labels, MediaTypes, Platform, Reference};
+use crate::limits::{
+    ConnectionLimits, LISTENERS_MAX, RESPAWN_SECONDS_MIN, RequestLimits, TRUSTED_NETWORKS_MAX,
+};
+use crate::sandbox;
+use crate::server::proxy::Versions;
+use crate::server::{self, Address, Engine, Proxies, Trusted};
+
+/// The name of an image that is given none.
+#[cfg(feature = "image")]
+const IMAGE_NAME: &str = "chapbook:latest";
 
 impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
     pub(super) fn serve(&self) -> Result<ServeOptions, Failure> {
@@ -23,15 +35,23 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         #[cfg(feature = "pack")]
         let (source, watch) = (self.optional_source()?, self.switch("watch")?);
         #[cfg(feature = "pack")]
-        if watch && source.is_none() {
+        if watch && source.as_ref().is_none_or(|source| source.as_poems) {
             let message = "--watch needs a SOURCE, the directory to watch";
             return Err(Failure::unusable(message));
         }
+        #[cfg(not(feature = "pack"))]
+        if let Some(found) = self.poetry_dir()? {
+            let cause = "this executable cannot make pages of poems: it lacks the feature `pack`";
+            return Err(found.wrong(cause));
+        }
         let (requests, server) = self.limits()?;
+        let modes = sandbox::Mode::ALL.map(|mode| (mode.name(), mode));
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let engine = self.parsed::<Engine>("engine")?.unwrap_or_default();
         Ok(ServeOptions {
             listen: self.listen()?,
-            engine: self.parsed::<Engine>("engine")?.unwrap_or_default(),
+            engine,
+            proxies: self.proxies(engine)?,
             log: self.log()?,
             location: self.location()?,
             respawn_seconds: self
@@ -40,6 +60,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             threads: self.number("threads", 1..=1024)?.unwrap_or(processors),
             requests,
             server,
+            sandbox: self.choice("sandbox", &modes)?.unwrap_or_default(),
             #[cfg(feature = "pack")]
             source,
             #[cfg(feature = "pack")]
@@ -81,31 +102,144 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
     }
 
     /// `$PORT` is what Heroku and Cloud Run set.
-    fn listen(&self) -> Result<Address, Failure> {
-        let chosen = match self.value_of(&["listen", "port"])? {
-            Some(chosen) => Some(chosen),
-            None => self.variable("PORT")?,
-        };
-        chosen.map_or(Ok(Address::default()), |found| {
-            found.value.parse().map_err(|e| found.wrong(e))
-        })
+    fn listen(&self) -> Result<Vec<Address>, Failure> {
+        let mut chosen = self.values_of(&["listen", "port"])?;
+        if chosen.is_empty() {
+            chosen.extend(self.variable("PORT")?);
+        }
+        let mut addresses = Vec::new();
+        for found in &chosen {
+            for text in pieces(&found.value) {
+                let address = text.parse();
+                addresses.push(address.map_err(|e: String| found.wrong(e))?);
+            }
+            if addresses.len() > LISTENERS_MAX {
+                return Err(found.wrong(format!("there are more than {LISTENERS_MAX} addresses")));
+            }
+        }
+        Ok(addresses)
+    }
+
+    fn proxies(&self, engine: Engine) -> Result<Proxies, Failure> {
+        let mut trusted = Trusted::default();
+        for found in self.values_of(&["trusted-proxy"])? {
+            for text in found.value.split(',') {
+                trusted.add(text.trim()).map_err(|e| found.wrong(e))?;
+            }
+            if trusted.networks() > TRUSTED_NETWORKS_MAX {
+                let cause = format!("there are more than {TRUSTED_NETWORKS_MAX} networks");
+                return Err(found.wrong(cause));
+            }
+        }
+        let header = self.header()?;
+        match engine {
+            #[cfg(all(unix, feature = "native"))]
+            Engine::Native => Ok(Proxies { header, trusted }),
+            #[cfg(feature = "tiny_http")]
+            Engine::TinyHttp if header.is_none() => Ok(Proxies { header, trusted }),
+            #[cfg(feature = "tiny_http")]
+            Engine::TinyHttp => Err(Failure::unusable(
+                "--proxy-protocol does not go with the engine tiny_http, which owns its sockets",
+            )),
+        }
+    }
+
+    /// The header of the PROXY protocol that connections begin with.
+    fn header(&self) -> Result<Option<Versions>, Failure> {
+        let versions = Versions::ALL.map(|versions| (versions.name(), versions));
+        self.choice("proxy-protocol", &versions)
+    }
+
+    /// `$POETRY_DIR` is dummyapp's name of it.
+    fn poetry_dir(&self) -> Result<Option<Found>, Failure> {
+        match self.value("poetry-dir")? {
+            Some(found) => Ok(Some(found)),
+            None => self.variable("POETRY_DIR"),
+        }
     }
 
     pub(super) fn on_or_off(&self, long: &str) -> Result<Option<bool>, Failure> {
         self.choice(long, &[("on", true), ("off", false)])
     }
 
-    pub(super) fn healthcheck(&self) -> Result<String, Failure> {
-        match &*self.arguments {
-            [] => Ok(self.listen()?.health_url()),
-            [target] => Ok(target.clone()),
-            _ => Err(Failure::unusable("healthcheck takes one URL or none")),
-        }
+    pub(super) fn healthcheck(&self) -> Result<Command, Failure> {
+        let target = match &*self.arguments {
+            // Whoever listens on several addresses answers alike on all.
+            [] => self
+                .listen()?
+                .first()
+                .cloned()
+                .unwrap_or_default()
+                .health_url(),
+            [target] => target.clone(),
+            _ => return Err(Failure::unusable("healthcheck takes one URL or none")),
+        };
+        let header = self.header()?;
+        Ok(Command::Healthcheck { target, header })
     }
 
     pub(super) fn json(&self) -> Result<bool, Failure> {
         self.no_argument()?;
         self.switch("json")
+    }
+}
+
+/// The addresses of a list. What stands behind a socket's path belongs to it: `mode=`, `owner=`.
+fn pieces(list: &str) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    for piece in list.split(',').map(str::trim) {
+        match pieces.last_mut() {
+            Some(last) if piece.starts_with("mode=") || piece.starts_with("owner=") => {
+                last.push(',');
+                last.push_str(piece);
+            }
+            _ => pieces.push(piece.to_owned()),
+        }
+    }
+    pieces
+}
+
+#[cfg(feature = "image")]
+impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
+    pub(super) fn image(&self) -> Result<ImageOptions, Failure> {
+        self.no_argument()?;
+        let output = self.value("output")?.ok_or_else(|| {
+            let wanted = "where the image is to be written, or - for standard output";
+            Failure::unusable(format!("image needs -o FILE.tar: {wanted}"))
+        })?;
+        let reference = self.parsed::<Reference>("tag")?;
+        let mut labels = Labels::default();
+        for found in self.values("label")? {
+            labels.take(&found.value).map_err(|e| found.wrong(e))?;
+        }
+        let types = MediaTypes::ALL.map(|types| (types.name(), types));
+        Ok(ImageOptions {
+            output: match &*output.value {
+                "-" => Output::Standard,
+                file => Output::File(file.into()),
+            },
+            base: self.value("base")?.map(|found| found.value.into()),
+            reference: reference.map_or_else(|| IMAGE_NAME.parse().map_err(Failure::failed), Ok)?,
+            platform: self.parsed::<Platform>("platform")?,
+            labels,
+            media_types: self.choice("media-types", &types)?.unwrap_or_default(),
+            allow_dynamic: self.switch("allow-dynamic")?,
+            time: self.time()?,
+        })
+    }
+
+    /// The time that reproducible builds state, or else the epoch.
+    fn time(&self) -> Result<u64, Failure> {
+        let Some(found) = self.variable("SOURCE_DATE_EPOCH")? else {
+            return Ok(0);
+        };
+        let seconds = found.value.parse().ok();
+        let seconds = seconds.filter(|seconds| *seconds <= image::LAST_SECOND);
+        let wanted = format!(
+            "it is no number of seconds from 0 to {}",
+            image::LAST_SECOND
+        );
+        seconds.ok_or_else(|| found.wrong(wanted))
     }
 }
 
@@ -132,20 +266,50 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
 
     /// The source that is served in place of the site in this executable, if one is typed.
     fn optional_source(&self) -> Result<Option<SiteOptions>, Failure> {
-        match &*self.arguments {
-            [] => Ok(None),
-            [source] => Ok(Some(self.site(source)?)),
+        let poems = self.poetry_dir()?;
+        match (&*self.arguments, poems) {
+            ([], None) => Ok(None),
+            ([], Some(found)) => self.poems(&found.value).map(Some),
+            ([source], None) => self.site(source).map(Some),
+            ([_], Some(found)) => {
+                let message = format!("{} does not go with a SOURCE", found.name);
+                Err(Failure::unusable(message))
+            }
             _ => Err(Failure::unusable("serve takes one directory or none")),
         }
     }
 
     fn site(&self, source: &str) -> Result<SiteOptions, Failure> {
         let sha256 = self.value("sha256")?.map(|found| found.value);
+        let source = Source::parse(source, sha256.as_deref()).map_err(Failure::unusable)?;
+        self.site_of(source)
+    }
+
+    /// The poems of a directory, where they are in the site inside this executable.
+    fn poems(&self, directory: &str) -> Result<SiteOptions, Failure> {
+        let site = self.site_of(Source::Path(directory.into()))?;
+        if site.clean_urls || site.single_page {
+            let message = "poems have neither --clean-urls nor --spa";
+            return Err(Failure::unusable(message));
+        }
+        let base_path = match self.value("base-path")? {
+            Some(_) => site.base_path,
+            None => "/poetry/".to_owned(),
+        };
+        Ok(SiteOptions {
+            as_poems: true,
+            base_path,
+            ..site
+        })
+    }
+
+    fn site_of(&self, source: Source) -> Result<SiteOptions, Failure> {
         let stores = Store::ALL.map(|store| (store.name(), store));
         let csps = Csp::ALL.map(|csp| (csp.name(), csp));
         let cache = self.value("cache")?.map(|found| found.value);
         Ok(SiteOptions {
-            source: Source::parse(source, sha256.as_deref()).map_err(Failure::unusable)?,
+            source,
+            as_poems: false,
             root: self.value("root")?.map(|found| found.value),
             base_path: self.base_path()?,
             clean_urls: self.switch("clean-urls")?,

@@ -118,9 +118,47 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         Ok(None)
     }
 
+    /// All values typed for one of the flags; else that of the first environment variable of
+    /// theirs.
+    pub(super) fn values_of(&self, longs: &[&str]) -> Result<Vec<Found>, Failure> {
+        let typed = self.flags.iter();
+        let typed = typed.filter(|(name, _)| longs.contains(name));
+        let all: Vec<Found> = typed
+            .map(|(name, value)| Found {
+                name: format!("--{name}"),
+                value: value.clone(),
+            })
+            .collect();
+        if all.is_empty() {
+            return Ok(self.value_of(longs)?.into_iter().collect());
+        }
+        Ok(all)
+    }
+
     /// The value of one flag.
     pub(super) fn value(&self, long: &str) -> Result<Option<Found>, Failure> {
         self.value_of(&[long])
+    }
+
+    /// All values that were typed for a flag; else the lines of its variable.
+    #[cfg(feature = "image")]
+    pub(super) fn values(&self, long: &str) -> Result<Vec<Found>, Failure> {
+        let name = format!("--{long}");
+        let typed = self.flags.iter().filter(|(name, _)| *name == long);
+        let named = |name: &str, value: &str| Found {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let typed: Vec<Found> = typed.map(|(_, value)| named(&name, value)).collect();
+        if !typed.is_empty() {
+            return Ok(typed);
+        }
+        let found = self.value(long)?;
+        let lines = found.iter().flat_map(|found| {
+            let lines = found.value.lines().filter(|line| !line.is_empty());
+            lines.map(|line| named(&found.name, line))
+        });
+        Ok(lines.collect())
     }
 
     /// A variable, if it is set and not empty. Kubernetes sets `CHAPBOOK_PORT=tcp://…` beside a

@@ -3,13 +3,14 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::io::{self, Cursor, IsTerminal as _, Read, Seek, Write};
+use std::io::{self, IsTerminal as _, Read, Seek, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sitepack::OwnedSite;
 use sitepack::compiler::{Compiled, Compiler, Finding, FindingKind, Mount, Progress};
 
+use super::block::Block;
 use crate::cli::{Cache, Failure, SiteOptions};
 use crate::log::say;
 
@@ -21,24 +22,43 @@ const BAR_WIDTH: u64 = 30;
 /// How many findings are shown while something else is done; `check` shows them all.
 const SHOWN_MAX: usize = 20;
 
+/// Leaves nothing half written, on the disk or on the terminal: for a process that ends, whatever
+/// its other threads are doing.
+pub(super) fn abandon() {
+    if io::stderr().is_terminal() {
+        let _ = write!(io::stderr(), "\r\x1b[K");
+    }
+    sitepack::compiler::abandon();
+}
+
 /// The compiler for a site.
 pub(super) fn compiler(options: &SiteOptions) -> Compiler {
-    let mount = Mount::files(&options.base_path, options.source.clone())
-        .root(options.root.clone())
-        .clean_urls(options.clean_urls)
-        .single_page(options.single_page);
+    let (at, source) = (&options.base_path, options.source.clone());
+    let mount = if options.as_poems {
+        Mount::poems(at, source).without_hidden()
+    } else {
+        Mount::files(at, source)
+            .clean_urls(options.clean_urls)
+            .single_page(options.single_page)
+    };
+    let mount = mount.root(options.root.clone());
     let compiler = Compiler::new()
         .mount(mount)
         .csp(options.csp)
         .store(options.store)
-        .cache(match &options.cache {
-            Cache::Usual => usual_cache(),
-            Cache::In(directory) => Some(directory.clone()),
-            Cache::Off => None,
-        });
+        .cache(cache(options));
     match &options.codings {
         Some(codings) => compiler.codings(codings),
         None => compiler,
+    }
+}
+
+/// Where coded contents are kept for the next time, if anywhere.
+pub(super) fn cache(options: &SiteOptions) -> Option<PathBuf> {
+    match &options.cache {
+        Cache::Usual => usual_cache(),
+        Cache::In(directory) => Some(directory.clone()),
+        Cache::Off => None,
     }
 }
 
@@ -63,24 +83,22 @@ pub(super) fn compile_to<W: Read + Write + Seek>(
     unless_denied(options, compiled)
 }
 
-/// Compiles into memory, for which it expects to need so many bytes: a block that grows leaves
-/// holes, change after change. `told` knows what was said before. If it `reloads`, pages have the
-/// script that reloads them.
+/// Compiles into memory, for which it expects to need so many bytes. `told` knows what was said
+/// before. If it `reloads`, pages have the script that reloads them.
 pub(super) fn in_memory(
     options: &SiteOptions,
     reloads: bool,
     expected_bytes: usize,
     told: &mut Told,
 ) -> Result<(Compiled, OwnedSite), Failure> {
-    let mut out = Cursor::new(Vec::with_capacity(expected_bytes));
+    let no_room = |e| Failure::failed(format!("failed to get memory for the site: {e}"));
+    let mut out = Block::with_room(expected_bytes).map_err(no_room)?;
     let compiler = compiler(options).reloads(reloads);
     let compiled = with_bar(|bar| compiler.compile_to(&mut out, bar))?;
     told.tell(options, &compiled);
     let compiled = unless_denied(options, compiled)?;
-    let mut bytes = out.into_inner();
-    bytes.shrink_to_fit();
     let unusable = |e| Failure::failed(format!("failed to open the site: {e}"));
-    Ok((compiled, OwnedSite::open(bytes).map_err(unusable)?))
+    Ok((compiled, OwnedSite::open(out).map_err(unusable)?))
 }
 
 fn unless_denied(options: &SiteOptions, compiled: Compiled) -> Result<Compiled, Failure> {

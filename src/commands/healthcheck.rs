@@ -7,13 +7,17 @@ use std::time::{Duration, Instant};
 use crate::cli::Failure;
 use crate::limits::HEALTHCHECK_MILLISECONDS_MAX;
 use crate::pages;
+use crate::server::proxy::Versions;
 
-pub(super) fn run(target: &str) -> Result<(), Failure> {
+/// Asks the server at `target`, which may want to see a header first: this probe is no proxy, and
+/// speaks for itself.
+pub(super) fn run(target: &str, header: Option<Versions>) -> Result<(), Failure> {
     let deadline = Instant::now() + Duration::from_millis(HEALTHCHECK_MILLISECONDS_MAX);
     let target_of = Target::parse(target)?;
     let status = target_of.connect(deadline).and_then(|mut stream| {
         let (authority, path) = target_of.authority_and_path();
-        ask(&mut *stream, authority, path, deadline)
+        let header = header.map_or(&b""[..], Versions::local_header);
+        ask(&mut *stream, header, authority, path, deadline)
     });
     let unhealthy =
         |cause: String| Failure::failed(format!("no healthy server at `{target}`: {cause}"));
@@ -121,10 +125,16 @@ fn connect_tcp(authority: &str, deadline: Instant) -> io::Result<TcpStream> {
 }
 
 /// Asks for `path` and returns the status code of the answer.
-fn ask(stream: &mut dyn Stream, authority: &str, path: &str, deadline: Instant) -> io::Result<u16> {
+fn ask(
+    stream: &mut dyn Stream,
+    header: &[u8],
+    authority: &str,
+    path: &str,
+    deadline: Instant,
+) -> io::Result<u16> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
     stream.end_by(deadline)?;
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(&[header, request.as_bytes()].concat())?;
     let mut answer = Vec::new();
     // The first bytes are enough; what follows them need not come.
     while answer.len() < "HTTP/1.1 200 ".len() {

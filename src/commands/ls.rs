@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 use sitepack::{Entry, Resource};
 
-use super::{print, site};
+use super::{index, print};
 use crate::cli::Failure;
 
 pub(super) fn run(json: bool) -> Result<(), Failure> {
-    let site = site()?;
+    let site = index()?;
     let entries: Vec<Entry<'_>> = site
         .entries()
         .collect::<Result<_, _>>()

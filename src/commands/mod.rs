@@ -1,5 +1,9 @@
 //! The commands, one a file.
 
+#[cfg(any(feature = "image", feature = "pack"))]
+mod base;
+#[cfg(feature = "pack")]
+mod block;
 mod cat;
 #[cfg(feature = "pack")]
 mod check;
@@ -7,11 +11,15 @@ mod check;
 mod compile;
 mod extract;
 mod healthcheck;
+#[cfg(feature = "image")]
+mod image;
 mod ls;
 #[cfg(feature = "pack")]
 mod pack;
-#[cfg(feature = "pack")]
+#[cfg(any(feature = "image", feature = "pack"))]
 mod part;
+#[cfg(feature = "pack")]
+mod poems;
 mod respawn;
 mod serve;
 mod start;
@@ -45,11 +53,13 @@ pub fn run(command: Command) -> ExitCode {
         Command::Check(options) => check::run(&options),
         #[cfg(feature = "pack")]
         Command::Pack(options) => pack::run(&options),
+        #[cfg(feature = "image")]
+        Command::Image(options) => image::run(&options),
         Command::Ls { json } => ls::run(json),
         Command::Cat { path } => cat::run(&path),
         Command::Extract { directory } => extract::run(&directory),
         Command::Verify => verify::run(),
-        Command::Healthcheck { target } => healthcheck::run(&target),
+        Command::Healthcheck { target, header } => healthcheck::run(&target, header),
         Command::Version { json } => version::run(json),
         Command::Help(text) => print(text.as_bytes()),
     };
@@ -78,9 +88,21 @@ pub fn refuse(
     code
 }
 
-/// The site in this executable.
-fn site() -> Result<Site<'static>, Failure> {
+/// The site in this executable, for those who need no contents of it.
+fn index() -> Result<Site<'static>, Failure> {
     embedded::site().map_err(|e| Failure::unusable(format!("failed to open the site: {e}")))
+}
+
+/// The site in this executable, if all of its contents can be made.
+fn site() -> Result<Site<'static>, Failure> {
+    let site = index()?;
+    if site.can_be_made() {
+        return Ok(site);
+    }
+    Err(Failure::unusable(
+        "failed to open the site: it is stored `small`, and this executable was built without the \
+         feature `zstd`; pack it with --store coded, or with a --base that was built with it",
+    ))
 }
 
 /// Writes to standard output. A reader that has seen enough (`chapbook ls | head`) is no failure.

@@ -4,16 +4,18 @@
 //!    into it before is left behind.
 //! 2. It is written beside FILE, under a name that begins with a dot, and renamed when all of it
 //!    is there, was read back, and is on the disk. FILE is as it was, or whole.
-//! 3. Nothing but SOURCE, FILE's directory and the cache is touched; no compiler is needed.
+//! 3. The executable has to read what the site is made of: its mark tells whether it reads zstd
+//!    frames.
+//! 4. Nothing but SOURCE, FILE's directory and the cache is touched; no compiler is needed.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use memchr::memmem;
 use sitepack::Appended;
-use sitepack::compiler::Compiled;
+use sitepack::compiler::{Compiled, Store};
 
+use super::base::Base;
 use super::compile;
 use super::human;
 use super::part::Part;
@@ -26,9 +28,17 @@ pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
     let unusable = |cause: &dyn std::fmt::Display| {
         Failure::unusable(format!("failed to pack `{}`: {cause}", target.display()))
     };
-    let base = Base::open(options.base.as_deref())?;
-    let mut part = Part::beside(target).map_err(|e| unusable(&e))?;
-    let executable_bytes = base.copy_to(&mut part).map_err(|e| unusable(&e))?;
+    let mut base = Base::open(options.base.as_deref())?;
+    let mark = base.mark().map_err(|e| unusable(&e))?;
+    if options.site.store == Store::Small && !mark.reads_frames {
+        return Err(unusable(&format_args!(
+            "{} was built without the feature `zstd`, and cannot serve what is stored `small`; \
+             use --store coded",
+            base.name
+        )));
+    }
+    let mut part = Part::beside(target, 0o777).map_err(|e| unusable(&e))?;
+    let executable_bytes = copy(base, &mut part).map_err(|e| unusable(&e))?;
     let site_offset = Appended::offset_behind(executable_bytes);
     part.seek(SeekFrom::Start(site_offset))
         .map_err(|e| unusable(&e))?;
@@ -47,6 +57,8 @@ pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
     };
     appended
         .write_trailer(&mut part)
+        .and_then(|()| part.seek(SeekFrom::Start(mark.offset)))
+        .and_then(|_| part.write_all(&embedded::turned_mark(compiled.digest)))
         .and_then(|()| Appended::find(&mut part))
         .and_then(|found| match found == Some(appended) {
             true => part.finish(target),
@@ -70,80 +82,11 @@ fn report(target: &Path, compiled: &Compiled) {
     ));
 }
 
-/// An executable of chapbook to make another of.
-struct Base {
-    file: File,
-    /// What it is called in messages.
-    name: String,
-    /// Its length without a site that was packed into it.
-    bytes: u64,
-}
-
-impl Base {
-    fn open(path: Option<&Path>) -> Result<Base, Failure> {
-        let name = path.map_or("this executable".to_owned(), |path| {
-            format!("`{}`", path.display())
-        });
-        let unusable = |cause| Failure::unusable(format!("failed to read {name}: {cause}"));
-        let file = path.map_or_else(embedded::executable, File::open);
-        let mut file = file.map_err(unusable)?;
-        let appended = Appended::find(&mut file).map_err(unusable)?;
-        let length = file.metadata().map_err(unusable)?.len();
-        Ok(Base {
-            file,
-            name,
-            bytes: appended.map_or(length, |appended| appended.executable_bytes),
-        })
+/// Copies the executable: how long the copy is.
+fn copy(mut base: Base, out: &mut Part) -> io::Result<u64> {
+    base.file.seek(SeekFrom::Start(0))?;
+    if io::copy(&mut (&base.file).take(base.bytes), out)? != base.bytes {
+        return Err(io::Error::other(format!("{} changed", base.name)));
     }
-
-    /// Copies it, and turns its mark: how long the copy is.
-    fn copy_to(mut self, out: &mut Part) -> io::Result<u64> {
-        let mark = self.find_mark()?;
-        self.file.seek(SeekFrom::Start(0))?;
-        if io::copy(&mut (&self.file).take(self.bytes), out)? != self.bytes {
-            return Err(io::Error::other(format!("{} changed", self.name)));
-        }
-        out.seek(SeekFrom::Start(mark))?;
-        out.write_all(embedded::APPENDED)?;
-        Ok(self.bytes)
-    }
-
-    /// Where the bytes of the mark are that change. There is one mark, or it is no executable of
-    /// chapbook that can carry a site.
-    fn find_mark(&mut self) -> io::Result<u64> {
-        const PIECE_BYTES: usize = 1 << 20;
-        let prefix = embedded::mark_prefix();
-        let finder = memmem::Finder::new(&prefix);
-        self.file.seek(SeekFrom::Start(0))?;
-        let mut reader = BufReader::new(&mut self.file).take(self.bytes);
-        let (mut piece, mut before) = (Vec::new(), 0);
-        let mut mark = None;
-        loop {
-            let read = reader
-                .by_ref()
-                .take(PIECE_BYTES as u64)
-                .read_to_end(&mut piece)?;
-            for found in finder.find_iter(&piece) {
-                let place = before + (found + prefix.len()) as u64;
-                if mark.replace(place).is_some_and(|other| other != place) {
-                    let cause = format!("{} holds two executables of chapbook", self.name);
-                    return Err(io::Error::other(cause));
-                }
-            }
-            if read == 0 {
-                break;
-            }
-            // A mark may lie across two pieces.
-            let kept = piece.len().min(prefix.len() - 1);
-            before += (piece.len() - kept) as u64;
-            piece.drain(..piece.len() - kept);
-        }
-        mark.ok_or_else(|| {
-            io::Error::other(format!(
-                "{} is no executable of chapbook that reads packed sites of format {}",
-                self.name,
-                sitepack::format::VERSION
-            ))
-        })
-    }
+    Ok(base.bytes)
 }

@@ -22,8 +22,8 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Makes it.
-    pub(super) fn beside(target: &Path) -> io::Result<Part> {
+    /// Makes it, with the permissions of `mode` that the user's mask leaves.
+    pub(super) fn beside(target: &Path, mode: u32) -> io::Result<Part> {
         let name = target
             .file_name()
             .ok_or_else(|| io::Error::other("it is not the name of a file"))?;
@@ -39,7 +39,7 @@ impl Part {
         hidden.push(name);
         hidden.push(".part");
         let path = target.with_file_name(hidden);
-        let file = owned(opened(&path)?, &path)?;
+        let file = owned(opened(&path, mode)?, &path)?;
         #[cfg(unix)]
         remove_on_signal(path.clone())?;
         file.set_len(0)?;
@@ -52,6 +52,10 @@ impl Part {
     }
 
     /// Why it could not be written or read, if that has happened.
+    #[cfg_attr(
+        not(feature = "pack"),
+        expect(dead_code, reason = "it has one thing to write, and is told its fault")
+    )]
     pub(super) fn fault(&mut self) -> Option<String> {
         self.fault.take()
     }
@@ -74,11 +78,13 @@ impl Part {
     }
 }
 
-fn opened(path: &Path) -> io::Result<File> {
+fn opened(path: &Path, mode: u32) -> io::Result<File> {
+    #[cfg(not(unix))]
+    let _ = mode;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o777);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(
         &mut options,
@@ -108,7 +114,8 @@ fn owned(file: File, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes the file when a signal ends the program, which it then does as usual.
+/// Removes the file, and what the cache has begun, when a signal ends the program, which it then
+/// does as usual.
 #[cfg(unix)]
 fn remove_on_signal(path: PathBuf) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -116,6 +123,7 @@ fn remove_on_signal(path: PathBuf) -> io::Result<()> {
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             let _ = fs::remove_file(&path);
+            super::compile::abandon();
             let _ = signal_hook::low_level::emulate_default_handler(signal);
         }
     });
@@ -166,13 +174,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let target = root.path().join("site");
         fs::write(&target, "before").unwrap();
-        let mut first = Part::beside(&target).unwrap();
-        let refused = Part::beside(&target).err().unwrap().to_string();
+        let mut first = Part::beside(&target, 0o777).unwrap();
+        let refused = Part::beside(&target, 0o777).err().unwrap().to_string();
         assert!(refused.contains("by another process"), "{refused}");
         first.finish(&target).unwrap();
         drop(first);
         assert_eq!(fs::read(&target).unwrap(), b"");
-        let failed = Part::beside(&target).unwrap();
+        let failed = Part::beside(&target, 0o777).unwrap();
         assert_eq!(root.path().read_dir().unwrap().count(), 2);
         drop(failed);
         assert_eq!(root.path().read_dir().unwrap().count(), 1);
@@ -183,13 +191,13 @@ mod tests {
     fn a_part_that_was_renamed_is_not_taken() {
         let root = tempfile::tempdir().unwrap();
         let part = root.path().join(".site.part");
-        let file = opened(&part).unwrap();
+        let file = opened(&part, 0o777).unwrap();
         fs::rename(&part, root.path().join("site")).unwrap();
         assert!(owned(file, &part).is_err());
-        let file = opened(&part).unwrap();
+        let file = opened(&part, 0o777).unwrap();
         assert!(owned(file, &part).is_ok());
         let link = root.path().join("link");
         std::os::unix::fs::symlink(&part, &link).unwrap();
-        assert!(opened(&link).is_err(), "links are not followed");
+        assert!(opened(&link, 0o777).is_err(), "links are not followed");
     }
 }

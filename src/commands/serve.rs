@@ -1,21 +1,27 @@
 //! `chapbook serve`.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use sitepack::Site;
 
 #[cfg(feature = "pack")]
 use super::compile;
+#[cfg(feature = "pack")]
+use super::poems::Poems;
 use super::site;
 #[cfg(feature = "pack")]
 use super::watch::Watch;
 use super::{respawn, start::Start};
 use crate::cli::{Failure, ServeOptions};
+use crate::limits::LISTENERS_MAX;
 use crate::log::{self, AccessLog, debug, say};
 #[cfg(feature = "pack")]
 use crate::origin::Manner;
 use crate::origin::Origin;
-use crate::server::{self, Context, Signals};
+use crate::sandbox::{self, Needs};
+use crate::server::{self, Address, Bound, Context, Manager, Role, Signals, UnixAddress};
 #[cfg(all(unix, feature = "native"))]
 use crate::{
     embedded,
@@ -24,39 +30,64 @@ use crate::{
 
 pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let failed = |error| Failure::failed(format!("failed to start: {error}"));
-    let signals = Signals::catch().map_err(failed)?;
-    #[cfg(unix)]
-    respawn::heed().map_err(failed)?;
-    let access_log = log::begin(&options.log).map_err(Failure::failed)?;
-    let serving = Serving::of(options)?;
-    let listening = format!("failed to listen on `{}`", options.listen);
-    let unusable = |error| Failure::unusable(format!("{listening}: {error}"));
+    #[cfg(feature = "pack")]
+    let clean_up = compile::abandon;
+    #[cfg(not(feature = "pack"))]
+    let clean_up = || ();
     // A thread has one connection at least.
     let threads = options.threads.min(options.server.connections.connections);
-    let bound = options
-        .listen
-        .bind(options.engine.shape(threads))
-        .map_err(unusable)?;
-    let address = bound.address().map_err(unusable)?;
+    let shape = options.engine.shape(threads);
+    let passed = server::passed(shape).map_err(Failure::unusable)?;
+    let signals = Signals::catch(clean_up).map_err(failed)?;
+    #[cfg(unix)]
+    respawn::heed().map_err(failed)?;
+    let opened = log::open(&options.log).map_err(Failure::failed)?;
+    let serving = Serving::of(options)?;
+    let signals = signals.prepared();
+    let usual = [Address::default()];
+    let listen = match &*options.listen {
+        [] if passed.is_empty() => &usual[..],
+        listen => listen,
+    };
+    if listen.len() + passed.len() > LISTENERS_MAX {
+        let message = format!("there are more than {LISTENERS_MAX} addresses to listen on");
+        return Err(Failure::unusable(message));
+    }
+    let site = listen.iter().map(|address| (Role::Site, address));
+    let mut bound = server::bind_all(site, shape).map_err(Failure::unusable)?;
+    bound.extend(passed);
+    let addresses = bound.iter().map(|bound| Ok(bound.address()?.local_url()));
+    let addresses = addresses.collect::<io::Result<Vec<_>>>().map_err(failed)?;
 
+    #[cfg(all(unix, feature = "native"))]
+    let site_file = site_file(options.engine);
+    // Everything is open, and the first thread is started below this line: so the sandbox is
+    // around all of them.
+    let manager = Manager::find();
+    let mut needs = needs(options, &bound, &serving.source).map_err(failed)?;
+    // A receiver of syslog that was away is connected to again.
+    needs.connect.extend(opened.port());
+    needs.unix.extend(opened.socket());
+    let sandbox = sandbox::enter(options.sandbox, &needs)
+        .map_err(|lack| Failure::failed(format!("failed to enter the sandbox: {lack}")))?;
+    let access_log = opened.start().map_err(Failure::failed)?;
     let mut context = (serving.context)(access_log);
     context.options = options.server;
+    context.proxies = options.proxies.clone();
+    context.sandbox = sandbox;
     #[cfg(all(unix, feature = "native"))]
-    if options.engine == Engine::Native {
-        context.site_file = embedded::bytes()
-            .and_then(SiteFile::executable)
-            .inspect_err(|e| log::warn(format_args!("large contents are copied, not sent: {e}")))
-            .ok();
+    {
+        context.site_file = site_file;
     }
+    let told_sandbox = context.sandbox.to_string();
     let context = Arc::new(context);
-    signals.end(context.clone()).map_err(failed)?;
     Start {
         told: &serving.told,
-        address: &address,
+        addresses: &addresses.join(", "),
         engine: options.engine,
         provenance: serving.provenance.as_deref(),
         digest: &serving.digest,
-        sandbox: None,
+        sandbox: &told_sandbox,
         location: options.location.as_deref(),
     }
     .tell();
@@ -64,15 +95,63 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         "{threads} threads at most, {:?}, {:?}",
         options.requests, options.server
     ));
-    #[cfg(feature = "pack")]
-    if let Some(watch) = serving.watch {
-        watch.start(context.clone()).map_err(failed)?;
-    }
-    server::serve(options.engine, bound, &context).map_err(failed)?;
+    let hung_up = serving.source.start(&context).map_err(failed)?;
+    signals.end(context.clone(), hung_up).map_err(failed)?;
+    server::tell(manager, &context);
+    let served = server::serve(options.engine, bound, &context).map_err(failed);
+    // It may be packing again.
+    clean_up();
+    served?;
     context.access_log.flush();
     say(format_args!("{}", context.statistics));
     log::finish();
     Ok(())
+}
+
+/// What has to be done from inside the sandbox.
+fn needs(options: &ServeOptions, bound: &[Bound], source: &Reread) -> io::Result<Needs> {
+    let mut needs = Needs::default();
+    for bound in bound {
+        match bound.address()? {
+            Address::Tcp(address) if options.engine.knocks() => needs.connect.push(address.port()),
+            Address::Tcp(_) => {}
+            Address::Unix(UnixAddress { path, .. }) => {
+                let directory = path.parent().filter(|name| !name.as_os_str().is_empty());
+                let directory = directory.unwrap_or(Path::new(".")).to_owned();
+                needs.remove.push(directory);
+                if options.engine.knocks() {
+                    needs.unix.push(path);
+                }
+            }
+        }
+    }
+    #[cfg(feature = "pack")]
+    if let (Some(directory), Some(options)) = (source.directory(), &options.source) {
+        needs.read.push(directory.to_owned());
+        let cache = compile::cache(options).filter(|directory| directory.is_dir());
+        needs.write = cache.into_iter().collect();
+    }
+    #[cfg(not(feature = "pack"))]
+    let _ = source;
+    Ok(needs)
+}
+
+/// The file that the site can be sent from, for an engine that sends files: the executable. Where
+/// `/proc` does not tell where in it, as in an empty root, the site is looked for in the file of
+/// the executable's name.
+#[cfg(all(unix, feature = "native"))]
+fn site_file(engine: Engine) -> Option<SiteFile> {
+    if engine != Engine::Native {
+        return None;
+    }
+    let within = |site, error| {
+        let file = embedded::executable()?;
+        SiteFile::within(file, site).map_err(|_| error)
+    };
+    embedded::bytes()
+        .and_then(|site| SiteFile::executable(site).or_else(|error| within(site, error)))
+        .inspect_err(|e| log::warn(format_args!("large contents are copied, not sent: {e}")))
+        .ok()
 }
 
 /// What is served.
@@ -84,8 +163,48 @@ struct Serving {
     /// Where the site came from, as JSON in one line.
     provenance: Option<String>,
     context: Box<dyn FnOnce(AccessLog) -> Context>,
+    source: Reread,
+}
+
+/// What is served may be read again.
+enum Reread {
+    Never,
+    /// When it has changed.
     #[cfg(feature = "pack")]
-    watch: Option<Watch>,
+    Watched(Watch),
+    /// When somebody asks.
+    #[cfg(feature = "pack")]
+    Asked(Poems),
+}
+
+impl Reread {
+    /// The directory that is read, if one is.
+    #[cfg(feature = "pack")]
+    fn directory(&self) -> Option<&Path> {
+        match self {
+            Reread::Never => None,
+            Reread::Watched(watch) => Some(watch.directory()),
+            Reread::Asked(poems) => poems.directory(),
+        }
+    }
+
+    /// Begins to: what to do when SIGHUP comes.
+    fn start(self, context: &Arc<Context>) -> io::Result<Box<dyn Fn() + Send>> {
+        let nothing = || say(format_args!("SIGHUP: there is nothing to read anew"));
+        match self {
+            Reread::Never => {
+                let _ = context;
+            }
+            #[cfg(feature = "pack")]
+            Reread::Watched(watch) => watch.start(context.clone())?,
+            #[cfg(feature = "pack")]
+            Reread::Asked(poems) => {
+                let anew = poems.start(context.clone())?;
+                return Ok(Box::new(move || anew.ask()));
+            }
+        }
+        Ok(Box::new(nothing))
+    }
 }
 
 impl Serving {
@@ -93,19 +212,22 @@ impl Serving {
         let limits = options.requests;
         #[cfg(feature = "pack")]
         if let Some(source) = &options.source {
-            let (site, watch) = if options.watch {
+            let (site, source) = if options.watch {
                 let (site, watch) = Watch::begin(source)?;
-                (site, Some(watch))
+                (site, Reread::Watched(watch))
+            } else if source.as_poems {
+                let (site, poems) = Poems::begin(source)?;
+                (site, Reread::Asked(poems))
             } else {
                 let (_, site) = compile::in_memory(source, false, 0, &mut Default::default())?;
-                (site, None)
+                (site, Reread::Never)
             };
             return Ok(Serving {
                 told: told(&site.site()),
                 digest: site.site().digest().hex(),
                 provenance: provenance(&site.site()),
                 context: Box::new(move |log| Context::holding(site, Manner::new(limits), log)),
-                watch,
+                source,
             });
         }
         let site = site()?;
@@ -114,8 +236,7 @@ impl Serving {
             digest: site.digest().hex(),
             provenance: provenance(&site),
             context: Box::new(move |log| Context::new(Origin::new(site).with_limits(limits), log)),
-            #[cfg(feature = "pack")]
-            watch: None,
+            source: Reread::Never,
         })
     }
 }

@@ -2,20 +2,21 @@
 
 use crate::about;
 use crate::log::{Level, Value, tell};
-use crate::server::{Address, Engine};
+use crate::server::Engine;
 
 /// What the event tells besides what the executable knows of itself.
 pub(super) struct Start<'a> {
     /// What is served, in words.
     pub(super) told: &'a str,
-    pub(super) address: &'a Address,
+    /// Where.
+    pub(super) addresses: &'a str,
     pub(super) engine: Engine,
     /// The digest of the site, in hexadecimal.
     pub(super) digest: &'a str,
     /// Where the site came from, as JSON in one line.
     pub(super) provenance: Option<&'a str>,
-    /// The state of the sandbox, if there is one.
-    pub(super) sandbox: Option<&'a str>,
+    /// The state of the sandbox.
+    pub(super) sandbox: &'a str,
     /// Where this runs, in the words of who deployed it.
     pub(super) location: Option<&'a str>,
 }
@@ -29,7 +30,7 @@ pub const START_FIELDS: [&str; 11] = [
 impl Start<'_> {
     /// Tells it.
     pub(super) fn tell(&self) {
-        let (told, url) = (self.told, self.address.local_url());
+        let (told, addresses, sandbox) = (self.told, self.addresses, self.sandbox);
         let engine = self.engine.name();
         let ids = ids();
         let values = [
@@ -39,7 +40,7 @@ impl Start<'_> {
             Some(Value::Text(engine)),
             Some(Value::Text(self.digest)),
             self.provenance.map(Value::Json),
-            self.sandbox.map(Value::Text),
+            Some(Value::Text(self.sandbox)),
             ids.map(|(user, _)| Value::Number(user)),
             ids.map(|(_, group)| Value::Number(group)),
             Some(Value::Number(std::process::id().into())),
@@ -52,7 +53,10 @@ impl Start<'_> {
         let build = about::BUILD;
         tell(
             Level::Info,
-            format_args!("serving {told} on {url} by {engine}, version {version} ({build})"),
+            format_args!(
+                "serving {told} on {addresses} by {engine}, version {version} ({build}), \
+                 sandbox {sandbox}"
+            ),
             &fields,
         );
     }

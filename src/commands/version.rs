@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{human, print, site};
+use super::{human, index, print};
 use crate::about;
 use crate::cli::Failure;
 use crate::server::Engine;
 
 pub(super) fn run(json: bool) -> Result<(), Failure> {
-    let site = site()?;
+    let site = index()?;
     let engine = Engine::default().name();
     let provenance = site.provenance();
     let provenance: Option<Value> = provenance

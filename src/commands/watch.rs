@@ -4,7 +4,8 @@
 //!    then less than a twentieth of the time: `docs/decisions/0008-watch.md`.
 //! 2. What changes is given time to settle. What does not compile then is told in one line, and
 //!    what was served before stays.
-//! 3. The pages have a script that reloads them. No other command makes such a site.
+//! 3. So many sites of before may still be answered from; then the next one waits.
+//! 4. The pages have a script that reloads them. No other command makes such a site.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
@@ -19,8 +20,12 @@ use sitepack::{Digest, OwnedSite};
 
 use super::compile::{self, Told};
 use crate::cli::{Failure, SiteOptions};
-use crate::limits::{WATCH_MILLISECONDS, WATCH_SETTLE_MILLISECONDS, WATCH_SETTLE_MILLISECONDS_MAX};
+use crate::limits::{
+    GENERATIONS_SECONDS_MAX, GENERATIONS_SITES_MAX, WATCH_MILLISECONDS, WATCH_SETTLE_MILLISECONDS,
+    WATCH_SETTLE_MILLISECONDS_MAX,
+};
 use crate::log::{say, warn};
+use crate::sandbox::Mode;
 use crate::server::Context;
 
 /// Looking takes at most one part in so many of the time.
@@ -87,6 +92,11 @@ impl Watch {
         Ok((site, watch))
     }
 
+    /// What it will read. Links lead nowhere else: the compiler does not follow them out of it.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Watches, on a thread of its own, until the shutdown begins.
     ///
     /// # Errors
@@ -112,6 +122,9 @@ impl Watch {
             };
             self.changed.extend(differences(&self.seen, &files));
             self.seen = files;
+            if !has_room(context) {
+                return;
+            }
             self.pack_again(context);
         }
     }
@@ -142,7 +155,22 @@ impl Watch {
             Err(failure) => {
                 let cause = failure.line();
                 warn(format_args!("not packed again, what was stays: {cause}"));
+                self.tell_if_closed(context);
             }
+        }
+    }
+
+    /// A sandbox knows a directory by itself, not by its name: of one that took its place it knows
+    /// nothing.
+    fn tell_if_closed(&self, context: &Context) {
+        let read = fs::read_dir(&self.directory);
+        let closed = read.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        if closed && context.sandbox.mode() != Mode::Off {
+            let directory = self.directory.display();
+            say(format_args!(
+                "`{directory}` was replaced by another, which is closed to the sandbox: start \
+                 again, or with --sandbox off"
+            ));
         }
     }
 
@@ -159,6 +187,20 @@ impl Watch {
             "packed again: {files} files, {changed} changed"
         ));
     }
+}
+
+/// Waits until there is room for another site; false if the shutdown begins before. What changes
+/// meanwhile is packed too.
+fn has_room(context: &Context) -> bool {
+    let begun = Instant::now();
+    let at_most = Duration::from_secs(GENERATIONS_SECONDS_MAX);
+    let often = Duration::from_millis(WATCH_SETTLE_MILLISECONDS);
+    while context.generations() >= GENERATIONS_SITES_MAX && begun.elapsed() < at_most {
+        if context.shutdown.wait(often) {
+            return false;
+        }
+    }
+    true
 }
 
 fn bytes_of(compiled: &Compiled) -> usize {

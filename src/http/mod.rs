@@ -6,6 +6,7 @@ pub mod chunked;
 pub mod connection;
 pub mod date;
 pub mod expectation;
+pub mod forwarded;
 pub mod framing;
 pub mod head;
 pub mod host;

@@ -1,7 +1,7 @@
 //! The `log` facade: what dependencies say through it becomes an event of theirs.
 //!
 //! tiny_http says so that its accept thread begins and ends; mio has only traces, which are left
-//! out of a release. Without `begin` nobody listens, and it costs a load.
+//! out of a release. Without `open` nobody listens, and it costs a load.
 
 use super::event::Event;
 use super::{EVENTS, Level, stamp};

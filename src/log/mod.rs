@@ -7,7 +7,7 @@
 //! 3. What dependencies say through the `log` facade comes out in the same form, marked as theirs.
 //! 4. Of a request only what `Line` has is told: no other field of it, and no credentials.
 //!
-//! Before `begin`, and in commands that do not serve, an event is for the person who typed the
+//! Before `open`, and in commands that do not serve, an event is for the person who typed the
 //! command: `chapbook: ` and what there is to say.
 
 mod access;
@@ -23,6 +23,7 @@ mod syslog;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::panic::{self, Location};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 pub use access::AccessLog;
@@ -130,18 +131,25 @@ struct Events {
 
 static EVENTS: OnceLock<Events> = OnceLock::new();
 
-/// Begins to log as the options say: events from here on, requests by what is returned.
+/// A log that is open, and of which no thread runs yet: events are told from here on.
+pub struct Opened {
+    options: Options,
+    syslog: Option<(Form, Arc<Syslog>)>,
+}
+
+/// Opens what the options say. No thread is started, so that a process can still confine itself.
 ///
 /// # Errors
 /// When what was asked for cannot be: then nothing should be served.
-pub fn begin(options: &Options) -> Result<AccessLog, String> {
-    let syslog = options.syslog.as_ref().map(Syslog::start).transpose()?;
+pub fn open(options: &Options) -> Result<Opened, String> {
+    let syslog = options.syslog.as_ref().map(Syslog::open).transpose()?;
     let syslog = syslog.map(|syslog| (Form::of(options.format, false, false), syslog));
-    let (out, err) = (std::io::stdout(), std::io::stderr());
-    let form = |terminal| Form::of(options.format, terminal, options.colours);
+    let terminal = std::io::stderr().is_terminal();
     let events = Events {
         level: options.level,
-        local: options.local.then(|| form(err.is_terminal())),
+        local: options
+            .local
+            .then(|| Form::of(options.format, terminal, options.colours)),
         syslog: syslog.clone(),
     };
     if EVENTS.set(events).is_err() {
@@ -149,13 +157,43 @@ pub fn begin(options: &Options) -> Result<AccessLog, String> {
     }
     facade::install(options.level);
     tell_panics();
-    if !options.access {
-        return Ok(AccessLog::off());
+    Ok(Opened {
+        options: options.clone(),
+        syslog,
+    })
+}
+
+impl Opened {
+    /// The TCP port that is connected to, now and then again.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.options.syslog.as_ref()?.port()
     }
-    let form = form(out.is_terminal());
-    let local = options.local.then(|| (form, Box::new(out) as _));
-    let access = AccessLog::with(local, syslog);
-    access.map_err(|e| format!("failed to begin the access log: {e}"))
+
+    /// The Unix socket that is connected to, now and then again.
+    #[must_use]
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.syslog.as_ref()?.1.socket()
+    }
+
+    /// Starts the threads that write. The access log.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub fn start(self) -> Result<AccessLog, String> {
+        let Opened { options, syslog } = self;
+        let failed = |e| format!("failed to begin to log: {e}");
+        if let Some((_, syslog)) = &syslog {
+            syslog.start().map_err(failed)?;
+        }
+        if !options.access {
+            return Ok(AccessLog::off());
+        }
+        let out = std::io::stdout();
+        let form = Form::of(options.format, out.is_terminal(), options.colours);
+        let local = options.local.then(|| (form, Box::new(out) as _));
+        AccessLog::with(local, syslog).map_err(failed)
+    }
 }
 
 /// A panic is a fault of this program; it is told as any event is, and in one line.

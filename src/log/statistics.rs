@@ -24,6 +24,7 @@ struct Counts {
     content_bytes: AtomicU64,
     peers_gone: AtomicU64,
     connections_failed: AtomicU64,
+    proxy_headers_refused: AtomicU64,
 }
 
 impl Statistics {
@@ -64,6 +65,17 @@ impl Statistics {
         }
     }
 
+    /// Counts a connection that ended for want of a header of the PROXY protocol.
+    #[cfg_attr(
+        not(all(unix, feature = "native")),
+        expect(dead_code, reason = "tiny_http owns its connections")
+    )]
+    pub(crate) fn proxy_header_refused(&self) {
+        if let Some(own) = self.own() {
+            own.proxy_headers_refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// The part in which this thread counts.
     fn own(&self) -> Option<&Counts> {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -98,6 +110,10 @@ impl fmt::Display for Statistics {
         let failed = self.sum(|part| &part.connections_failed);
         if failed > 0 {
             write!(formatter, "; {failed} connections failed")?;
+        }
+        let refused = self.sum(|part| &part.proxy_headers_refused);
+        if refused > 0 {
+            write!(formatter, "; {refused} PROXY headers refused")?;
         }
         write!(
             formatter,

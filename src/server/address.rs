@@ -1,14 +1,13 @@
-//! Where to listen: what was typed, and the socket that it becomes.
+//! Where to listen: what was typed.
+//!
+//! A Unix socket may say who may connect to it: `unix:/run/x.sock,mode=0660,owner=1000:33`. Without
+//! a mode the umask decides, and with the usual one, 022, nobody but its owner may: connecting
+//! takes the right to write. So a path has no comma in it.
 
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
-
-use crate::limits::WAITING_CONNECTIONS_MAX;
 use crate::pages;
 
 /// The port that is listened on when nobody says otherwise.
@@ -20,7 +19,20 @@ pub enum Address {
     /// A TCP port of one address, or of all.
     Tcp(SocketAddr),
     /// A Unix socket.
-    Unix(PathBuf),
+    Unix(UnixAddress),
+}
+
+/// Where a Unix socket is, and whose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnixAddress {
+    /// Its path; one that was passed may have a name that begins with `@`, and no file.
+    pub path: PathBuf,
+    /// Who may connect; if none is said, what the umask leaves.
+    pub mode: Option<u32>,
+    /// Whose it is, if not this process's.
+    pub user: Option<u32>,
+    /// The group that it is of, if not this process's.
+    pub group: Option<u32>,
 }
 
 impl Default for Address {
@@ -33,12 +45,8 @@ impl std::str::FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Address, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return match path.chars().next() {
-                None => Err("it names no path".to_owned()),
-                Some('@') => Err("abstract sockets are not supported".to_owned()),
-                Some(_) => Ok(Address::Unix(path.into())),
-            };
+        if let Some(rest) = text.strip_prefix("unix:") {
+            return rest.parse().map(Address::Unix);
         }
         let port = text.strip_prefix(':').unwrap_or(text);
         if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -56,11 +64,71 @@ impl std::str::FromStr for Address {
     }
 }
 
+impl std::str::FromStr for UnixAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<UnixAddress, String> {
+        let (path, options) = match text.split_once(',') {
+            Some((path, options)) => (path, Some(options)),
+            None => (text, None),
+        };
+        match path.chars().next() {
+            None => return Err("it names no path".to_owned()),
+            Some('@') => return Err("abstract sockets are not supported".to_owned()),
+            Some(_) => {}
+        }
+        let mut address = UnixAddress {
+            path: path.into(),
+            ..UnixAddress::default()
+        };
+        for option in options.into_iter().flat_map(|options| options.split(',')) {
+            address.set(option)?;
+        }
+        Ok(address)
+    }
+}
+
+impl UnixAddress {
+    /// What stands behind the path: `mode=0660`, `owner=UID`, `owner=UID:GID` or `owner=:GID`.
+    fn set(&mut self, option: &str) -> Result<(), String> {
+        let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => text.parse::<u32>().ok(),
+            false => None,
+        };
+        let owned = self.user.is_some() || self.group.is_some();
+        match option.split_once('=') {
+            Some(("mode", octal)) if self.mode.is_none() => {
+                let digits = octal.bytes().all(|byte| byte.is_ascii_digit());
+                let mode = u32::from_str_radix(octal, 8).ok();
+                let mode = mode.filter(|mode| digits && *mode <= 0o777);
+                self.mode = Some(mode.ok_or("a mode is octal, such as 0660, and at most 0777")?);
+                Ok(())
+            }
+            Some(("owner", owner)) if !owned => {
+                let (user, group) = match owner.split_once(':') {
+                    Some((user, group)) => (user, Some(group)),
+                    None => (owner, None),
+                };
+                let cause = "an owner is UID, UID:GID or :GID, in numbers";
+                if !(user.is_empty() && group.is_some()) {
+                    self.user = Some(number(user).ok_or(cause)?);
+                }
+                self.group = group.map(|group| number(group).ok_or(cause)).transpose()?;
+                Ok(())
+            }
+            Some(("mode" | "owner", _)) => Err(format!("`{option}` is the second of its kind")),
+            _ => Err(format!(
+                "behind a socket's path stands mode= or owner=, not `{option}`"
+            )),
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Tcp(address) => write!(formatter, "{address}"),
-            Address::Unix(path) => write!(formatter, "unix:{}", path.display()),
+            Address::Unix(unix) => write!(formatter, "unix:{}", unix.path.display()),
         }
     }
 }
@@ -78,7 +146,7 @@ impl Address {
                 };
                 format!("http://{}/", SocketAddr::new(ip, address.port()))
             }
-            Address::Unix(path) => format!("unix:{}", path.display()),
+            Address::Unix(unix) => format!("unix:{}", unix.path.display()),
         }
     }
 
@@ -96,244 +164,60 @@ impl Address {
             Address::Unix(_) => self.local_url(),
         }
     }
+}
 
-    /// Binds it and listens.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn bind(&self, shape: Shape) -> io::Result<Bound> {
-        match self {
-            Address::Tcp(address) => Ok(Bound {
-                listeners: bind_tcp(*address, shape)?,
-                socket_file: SocketFile::default(),
-            }),
-            #[cfg(unix)]
-            Address::Unix(path) => bind_unix(path, shape),
-            #[cfg(not(unix))]
-            Address::Unix(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
+#[cfg(test)]
+mod tests {
+    use super::{Address, UnixAddress};
+
+    #[test]
+    fn unix_sockets_say_whose_they_are() {
+        for (text, mode, user, group) in [
+            ("unix:/run/x.sock", None, None, None),
+            ("unix:/run/x.sock,mode=0660", Some(0o660), None, None),
+            (
+                "unix:/run/x.sock,mode=777,owner=1",
+                Some(0o777),
+                Some(1),
+                None,
+            ),
+            (
+                "unix:/run/x.sock,owner=0:33,mode=0",
+                Some(0),
+                Some(0),
+                Some(33),
+            ),
+            ("unix:/run/x.sock,owner=:33", None, None, Some(33)),
+        ] {
+            let path = "/run/x.sock".into();
+            let expected = UnixAddress {
+                path,
+                mode,
+                user,
+                group,
+            };
+            assert_eq!(text.parse(), Ok(Address::Unix(expected)), "{text}");
         }
-    }
-}
-
-/// What an engine needs of its listeners.
-#[derive(Clone, Copy, Debug)]
-pub struct Shape {
-    /// How many there are: one for each thread that accepts.
-    pub listeners: usize,
-    /// How long a read or a write may make no progress, for an engine that blocks. Linux gives it
-    /// to what is accepted on TCP, and to nothing on a Unix socket.
-    pub progress: Option<Duration>,
-}
-
-/// Whether several sockets may share a port, and the system spreads connections over them: Linux's
-/// SO_REUSEPORT. That of the BSDs and macOS gives all to one of them; there, and where there is
-/// none, threads share one socket.
-const SPREADS: bool = cfg!(any(target_os = "linux", target_os = "android"));
-
-/// One listener, or several: sockets of their own if `SPREADS`, else handles of the first.
-fn bind_tcp(address: SocketAddr, shape: Shape) -> io::Result<Vec<Listener>> {
-    let (first, address) = match bind_one(address, shape) {
-        // `:8080` on a machine without IPv6.
-        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && lacks_ipv6(&error) => {
-            let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
-            (bind_one(address, shape)?, address)
-        }
-        bound => (bound?, address),
-    };
-    let address = SocketAddr::new(address.ip(), first.local_addr()?.port());
-    let mut listeners = Vec::new();
-    for _ in 1..shape.listeners {
-        listeners.push(Listener::Tcp(if SPREADS {
-            bind_socket(address, shape)?
-        } else {
-            first.try_clone()?
-        }));
-    }
-    listeners.push(Listener::Tcp(first));
-    Ok(listeners)
-}
-
-/// Binds the first listener. Sockets that share a port let any other process of the same user
-/// share it too, so whether it is free is asked before, by one that does not share.
-fn bind_one(address: SocketAddr, shape: Shape) -> io::Result<TcpListener> {
-    let shares = SPREADS && shape.listeners > 1;
-    if shares && address.port() != 0 {
-        drop(bind_socket(
-            address,
-            Shape {
-                listeners: 1,
-                ..shape
-            },
-        )?);
-    }
-    bind_socket(address, shape)
-}
-
-fn bind_socket(address: SocketAddr, shape: Shape) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if address.ip() == Ipv6Addr::UNSPECIFIED {
-        // OpenBSD has no sockets for both: there `[::]` is IPv6 alone.
-        let both = socket.set_only_v6(false);
-        if cfg!(not(target_os = "openbsd")) {
-            both?;
-        }
-    }
-    // A server that was just stopped leaves connections that would block its port.
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    if shape.listeners > 1 {
-        socket.set_reuse_port(true)?;
-    }
-    // Linux gives this to what is accepted. Without it, small answers wait 40 ms for a delayed
-    // acknowledgement.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_read_timeout(shape.progress)?;
-    socket.set_write_timeout(shape.progress)?;
-    // Ends a connection whose client does not take what was sent; a time-out of a write does not.
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(shape.progress)?;
-    socket.bind(&address.into())?;
-    socket.listen(WAITING_CONNECTIONS_MAX)?;
-    Ok(TcpListener::from(socket))
-}
-
-/// EAFNOSUPPORT or EADDRNOTAVAIL; std has a kind for the second alone, and systems number the
-/// first differently; Linux, as here, on all processors but two.
-fn lacks_ipv6(error: &io::Error) -> bool {
-    const ADDRESS_FAMILY_NOT_SUPPORTED: i32 =
-        if cfg!(any(target_os = "linux", target_os = "android")) {
-            97
-        } else if cfg!(any(target_os = "solaris", target_os = "illumos")) {
-            124
-        } else if cfg!(windows) {
-            10_047
-        } else {
-            47 // the BSDs and macOS
-        };
-    error.raw_os_error() == Some(ADDRESS_FAMILY_NOT_SUPPORTED)
-        || error.kind() == io::ErrorKind::AddrNotAvailable
-}
-
-#[cfg(unix)]
-fn bind_unix(path: &std::path::Path, shape: Shape) -> io::Result<Bound> {
-    use std::os::unix::fs::FileTypeExt as _;
-    use std::os::unix::net::UnixListener;
-    // A socket that nobody answers on was left behind; one that somebody answers on is in use.
-    let is_socket = path
-        .symlink_metadata()
-        .is_ok_and(|data| data.file_type().is_socket());
-    let name = std::os::unix::net::SocketAddr::from_pathname(path)?;
-    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    if is_socket && knock_unix(&name).is_err_and(refused) {
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    let socket = socket2::SockRef::from(&listener);
-    socket.set_read_timeout(shape.progress)?;
-    socket.set_write_timeout(shape.progress)?;
-    let mut listeners = Vec::new();
-    for _ in 1..shape.listeners {
-        listeners.push(Listener::Unix(listener.try_clone()?));
-    }
-    listeners.push(Listener::Unix(listener));
-    Ok(Bound {
-        listeners,
-        socket_file: SocketFile::of(path)?,
-    })
-}
-
-/// Connects to a Unix socket and leaves, without waiting for anybody to accept.
-#[cfg(unix)]
-pub(crate) fn knock_unix(address: &std::os::unix::net::SocketAddr) -> io::Result<()> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    let path = address.as_pathname().unwrap_or(std::path::Path::new(""));
-    socket.connect(&socket2::SockAddr::unix(path)?)
-}
-
-/// Listeners on one address.
-#[derive(Debug)]
-pub struct Bound {
-    pub(crate) listeners: Vec<Listener>,
-    /// What a Unix socket leaves behind in the file system.
-    pub(crate) socket_file: SocketFile,
-}
-
-/// The file of a Unix socket; none for TCP. Whoever closes the listener removes it first: once
-/// nobody listens, a successor may have put its own in its place.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SocketFile(Option<(PathBuf, (u64, u64))>);
-
-impl SocketFile {
-    #[cfg(unix)]
-    fn of(path: &std::path::Path) -> io::Result<SocketFile> {
-        let identity = identity(path)?;
-        Ok(SocketFile(Some((path.to_owned(), identity))))
-    }
-
-    /// Removes the file, if it is still the listener's own. As long as the listener is open, no
-    /// other file can have its number.
-    pub(crate) fn remove(&self) {
-        #[cfg(unix)]
-        if let Some((path, own)) = &self.0
-            && identity(path).is_ok_and(|found| found == *own)
-        {
-            // What is left behind is replaced at the next start all the same.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// What tells a file from every other.
-#[cfg(unix)]
-fn identity(path: &std::path::Path) -> io::Result<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
-    let data = path.symlink_metadata()?;
-    Ok((data.dev(), data.ino()))
-}
-
-/// A listener.
-#[derive(Debug)]
-pub enum Listener {
-    /// On a TCP port.
-    Tcp(TcpListener),
-    /// On a Unix socket.
-    #[cfg(unix)]
-    Unix(std::os::unix::net::UnixListener),
-}
-
-impl Listener {
-    /// Another handle of the same one.
-    pub(crate) fn try_clone(&self) -> io::Result<Listener> {
-        Ok(match self {
-            Listener::Tcp(listener) => Listener::Tcp(listener.try_clone()?),
-            #[cfg(unix)]
-            Listener::Unix(listener) => Listener::Unix(listener.try_clone()?),
-        })
-    }
-}
-
-impl Bound {
-    /// The address that it got, the port that the system chose included.
-    ///
-    /// # Errors
-    /// When the system does not say.
-    pub fn address(&self) -> io::Result<Address> {
-        match self.listeners.first() {
-            Some(Listener::Tcp(listener)) => listener.local_addr().map(Address::Tcp),
-            #[cfg(unix)]
-            Some(Listener::Unix(listener)) => {
-                let address = listener.local_addr()?;
-                Ok(Address::Unix(
-                    address.as_pathname().map(PathBuf::from).unwrap_or_default(),
-                ))
-            }
-            None => Err(io::Error::other("there is no listener")),
+        for (text, cause) in [
+            ("unix:", "names no path"),
+            ("unix:,mode=0660", "names no path"),
+            ("unix:@x", "abstract"),
+            ("unix:/x,mode=8", "octal"),
+            ("unix:/x,mode=", "octal"),
+            ("unix:/x,mode=+7", "octal"),
+            ("unix:/x,mode=1777", "octal"),
+            ("unix:/x,owner=www", "in numbers"),
+            ("unix:/x,owner=", "in numbers"),
+            ("unix:/x,owner=:", "in numbers"),
+            ("unix:/x,owner=1:", "in numbers"),
+            ("unix:/x,owner=4294967296", "in numbers"),
+            ("unix:/x,mode=1,mode=1", "second"),
+            ("unix:/x,owner=1,owner=:1", "second"),
+            ("unix:/x,backlog=1", "not `backlog=1`"),
+            ("unix:/x,", "not ``"),
+        ] {
+            let found = text.parse::<Address>().unwrap_err();
+            assert!(found.contains(cause), "{text}: {found}");
         }
     }
 }

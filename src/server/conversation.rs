@@ -8,20 +8,22 @@
 //!    request too early has it waiting behind.
 //! 3. After an answer that closes, nothing that follows is looked at.
 
+use std::net::IpAddr;
+
 use memchr::memchr;
 
 use crate::http::chunked::Chunks;
 use crate::http::connection::persists;
 use crate::http::expectation::{Expectation, expectation};
 use crate::http::framing::{Framing, framing};
-use crate::http::head;
 use crate::http::told::told;
+use crate::http::{forwarded, head};
 use crate::limits::{CONTENT_BYTES_MAX, RequestLimits};
 use crate::origin::Origin;
 use crate::reason::Reason;
 use crate::request::{Fields, Request};
 use crate::response::{Connection, Response};
-use crate::server::connection_field;
+use crate::server::{Trusted, connection_field};
 
 /// One side of a connection's bytes.
 #[derive(Debug)]
@@ -64,7 +66,7 @@ enum Left {
 
 /// What an engine decides besides the request.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub struct Terms<'t> {
     /// Bounds of a request.
     pub limits: RequestLimits,
     /// The connection ends after so many.
@@ -73,6 +75,8 @@ pub struct Terms {
     pub draining: bool,
     /// Seconds since 1970.
     pub now: u64,
+    /// Whose forwarding fields are believed, if the peer is such a proxy.
+    pub trusted: Option<&'t Trusted>,
 }
 
 /// What came of some input.
@@ -111,6 +115,8 @@ pub struct Answer<'s> {
     pub host: Said,
     /// The id that the request brought; nothing if it did not.
     pub id: Said,
+    /// The client's address, if proxies that are believed tell it.
+    pub client: Option<IpAddr>,
 }
 
 impl Answer<'_> {
@@ -192,7 +198,12 @@ impl<'s> Conversation<'s> {
 
     /// Takes what it can from the front of `input`: how many bytes, and what came of them.
     /// Input that was not taken has to come again, with more behind it.
-    pub fn next(&mut self, input: &[u8], origin: &Origin<'s>, terms: &Terms) -> (usize, Turn<'s>) {
+    pub fn next(
+        &mut self,
+        input: &[u8],
+        origin: &Origin<'s>,
+        terms: &Terms<'_>,
+    ) -> (usize, Turn<'s>) {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Over => (0, Turn::Over),
             State::Head(heard) if heard.decides_nothing(input) => {
@@ -207,7 +218,7 @@ impl<'s> Conversation<'s> {
         }
     }
 
-    fn head(&mut self, input: &[u8], origin: &Origin<'s>, terms: &Terms) -> (usize, Turn<'s>) {
+    fn head(&mut self, input: &[u8], origin: &Origin<'s>, terms: &Terms<'_>) -> (usize, Turn<'s>) {
         let head = match head::parse(input, &terms.limits) {
             Ok(Some(head)) => head,
             Ok(None) => {
@@ -267,7 +278,7 @@ impl<'s> Conversation<'s> {
         request: &Request<'_>,
         input: &[u8],
         origin: &Origin<'s>,
-        terms: &Terms,
+        terms: &Terms<'_>,
     ) -> (Answer<'s>, Framing) {
         let response = origin.respond(request, terms.now);
         let told = told(request.fields);
@@ -282,6 +293,9 @@ impl<'s> Conversation<'s> {
             target: Said::here(input, request.target),
             host: Said::here(input, told.host),
             id: Said::here(input, told.id),
+            client: terms.trusted.and_then(|trusted| {
+                forwarded::client(request.fields, |address| trusted.holds(address))
+            }),
         };
         // If the framing is in conflict, that is the answer, and it closes.
         (answer, framing(request).unwrap_or(Framing::Length(0)))
@@ -356,6 +370,7 @@ fn refusal<'s>(reason: Reason, is_head: bool) -> Answer<'s> {
         target: Said::nothing(),
         host: Said::nothing(),
         id: Said::nothing(),
+        client: None,
     }
 }
 
@@ -366,6 +381,7 @@ fn refused<'s>(reason: Reason, is_head: bool, answer: Answer<'s>) -> Answer<'s> 
         target,
         host,
         id,
+        client,
         ..
     } = answer;
     Answer {
@@ -373,6 +389,7 @@ fn refused<'s>(reason: Reason, is_head: bool, answer: Answer<'s>) -> Answer<'s> 
         target,
         host,
         id,
+        client,
         ..refusal(reason, is_head)
     }
 }
@@ -385,7 +402,7 @@ mod tests {
     use crate::reason::Reason;
     use crate::response::Connection;
 
-    const TERMS: Terms = Terms {
+    const TERMS: Terms<'static> = Terms {
         limits: RequestLimits {
             target_bytes: 100,
             field_section_bytes: 1000,
@@ -394,6 +411,7 @@ mod tests {
         requests_max: 4,
         draining: false,
         now: 1_795_305_600,
+        trusted: None,
     };
 
     /// Feeds `pieces` as they would come; the reason of each answer, and whether it closed.

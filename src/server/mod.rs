@@ -1,26 +1,38 @@
 //! The server: where it listens, what every engine shares, and how it stops.
 
+#[cfg(target_os = "linux")]
+mod activation;
 mod address;
 pub mod conversation;
+mod listener;
 mod making;
 #[cfg(all(unix, feature = "native"))]
 mod native;
+#[cfg(unix)]
+mod notify;
+pub mod proxy;
 mod served;
 mod shutdown;
+mod socket_file;
 #[cfg(feature = "tiny_http")]
 mod tiny;
+mod trusted;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-pub use address::{Address, Bound, Listener, Shape};
+pub use address::{Address, UnixAddress};
+pub use listener::{Bound, Listener, Role, Shape, bind_all};
 pub use making::Makers;
 #[cfg(all(unix, feature = "native"))]
 pub use native::site_file::SiteFile;
+#[cfg(unix)]
+pub(crate) use notify::Manager;
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::Signals;
 use sitepack::OwnedSite;
+pub use trusted::Trusted;
 
 use self::served::Served;
 use crate::http::connection::persists;
@@ -29,6 +41,7 @@ use crate::log::{AccessLog, Statistics, warn};
 use crate::origin::{Manner, Origin};
 use crate::request::Request;
 use crate::response::{Connection, Response};
+use crate::sandbox::Sandbox;
 
 #[cfg(not(any(feature = "native", feature = "tiny_http")))]
 compile_error!("chapbook needs an engine: build it with the feature `native` or `tiny_http`");
@@ -63,6 +76,17 @@ impl Engine {
             Engine::Native => "native",
             #[cfg(feature = "tiny_http")]
             Engine::TinyHttp => "tiny_http",
+        }
+    }
+
+    /// Whether it connects to its own listeners from time to time.
+    #[must_use]
+    pub const fn knocks(self) -> bool {
+        match self {
+            #[cfg(all(unix, feature = "native"))]
+            Engine::Native => false,
+            #[cfg(feature = "tiny_http")]
+            Engine::TinyHttp => true,
         }
     }
 
@@ -121,6 +145,15 @@ pub struct Options {
     pub drain_delay_seconds: u64,
 }
 
+/// What is believed of whom others speak for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// The versions of the PROXY protocol with which every connection begins, if it does.
+    pub header: Option<proxy::Versions>,
+    /// Peers whose forwarding fields are believed.
+    pub trusted: Trusted,
+}
+
 /// What an engine works with: shared by all its threads.
 #[derive(Debug)]
 pub struct Context {
@@ -134,6 +167,8 @@ pub struct Context {
     pub shutdown: Shutdown,
     /// What the options say.
     pub options: Options,
+    /// Who speaks for clients.
+    pub proxies: Proxies,
     /// The time since 1970, now; it may step in either direction. What is waited for is measured by
     /// another clock, which does not step.
     pub clock: fn() -> Duration,
@@ -142,6 +177,8 @@ pub struct Context {
     /// A file to send large contents from.
     #[cfg(all(unix, feature = "native"))]
     pub site_file: Option<SiteFile>,
+    /// What the process has given up.
+    pub sandbox: Sandbox,
     /// Connections of all threads.
     connections: AtomicUsize,
     /// The second of the last message about a failed accept.
@@ -168,10 +205,12 @@ impl Context {
             statistics: Statistics::new(Instant::now()),
             shutdown: Shutdown::default(),
             options: Options::default(),
+            proxies: Proxies::default(),
             clock: now,
             makers: Arc::default(),
             #[cfg(all(unix, feature = "native"))]
             site_file: None,
+            sandbox: Sandbox::default(),
             connections: AtomicUsize::new(0),
             accept_failed: AtomicU64::new(0),
         }
@@ -188,6 +227,12 @@ impl Context {
     /// answered from the old one, whose memory, if it is of this kind, goes with the last answer.
     pub fn replace(&self, site: OwnedSite) {
         self.served.replace(site, &self.shutdown);
+    }
+
+    /// How many sites are held: the current one, and those that something is still answered from.
+    #[must_use]
+    pub fn generations(&self) -> usize {
+        self.served.generations()
     }
 
     /// How many connections there are, where the engine counts them.
@@ -220,17 +265,59 @@ pub(crate) fn connection_field(
     }
 }
 
-/// Serves on a bound listener until the shutdown is complete.
+/// Serves on bound listeners until the shutdown is complete.
 ///
 /// # Errors
 /// When the engine cannot start.
-pub fn serve(engine: Engine, bound: Bound, context: &Arc<Context>) -> std::io::Result<()> {
+pub fn serve(engine: Engine, bound: Vec<Bound>, context: &Arc<Context>) -> std::io::Result<()> {
     match engine {
         #[cfg(all(unix, feature = "native"))]
         Engine::Native => native::serve(bound, context),
         #[cfg(feature = "tiny_http")]
         Engine::TinyHttp => tiny::serve(bound, context),
     }
+}
+
+/// Where there are no service managers of this kind.
+#[cfg(not(unix))]
+pub(crate) struct Manager;
+
+#[cfg(not(unix))]
+impl Manager {
+    pub(crate) fn find() -> std::io::Result<Manager> {
+        Ok(Manager)
+    }
+
+    fn ready(&self) {}
+}
+
+/// Takes the sockets that a service manager passed to this process, if it did.
+///
+/// # Errors
+/// When they are none that can be served on: what, and why.
+pub(crate) fn passed(shape: Shape) -> Result<Vec<Bound>, String> {
+    #[cfg(target_os = "linux")]
+    return activation::passed(shape);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = shape;
+        Ok(Vec::new())
+    }
+}
+
+/// Tells the service manager, if there is one, that requests are answered, and when they are for
+/// the last time.
+pub(crate) fn tell(manager: std::io::Result<Manager>, context: &Context) {
+    match manager {
+        Ok(manager) => {
+            manager.ready();
+            #[cfg(unix)]
+            context.shutdown.on_begin(move || manager.stopping());
+        }
+        Err(error) => warn(format_args!("failed to reach `$NOTIFY_SOCKET`: {error}")),
+    }
+    #[cfg(not(unix))]
+    let _ = context;
 }
 
 /// The time since 1970, now. A clock before that counts as 1970.

@@ -5,11 +5,12 @@
 //! the last of its answers, and nothing has to be leaked. [`Context::replace`] begins the next
 //! generation: the portable engine asks for the current one at each request; the native one has
 //! event loops of each, on the same listeners, and those of the old end as a server ends:
-//! connections close, answers under way complete, a deadline ends the rest.
+//! connections close, answers under way complete, a deadline ends the rest. Whoever begins many
+//! generations asks [`Served::generations`] first, and waits.
 //!
 //! [`Context::replace`]: super::Context::replace
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use sitepack::OwnedSite;
 
@@ -20,6 +21,8 @@ use crate::origin::{Manner, Origin};
 #[derive(Debug)]
 pub(crate) struct Served {
     current: RwLock<Arc<Generation>>,
+    /// Those of before that may still be answered from.
+    before: Mutex<Vec<Weak<Generation>>>,
     manner: Manner,
 }
 
@@ -45,6 +48,7 @@ impl Served {
         let manner = origin.manner().clone();
         Served {
             current: RwLock::new(Generation::of(Kept::Always(origin))),
+            before: Mutex::default(),
             manner,
         }
     }
@@ -53,6 +57,7 @@ impl Served {
     pub(crate) fn holding(site: OwnedSite, manner: Manner) -> Served {
         Served {
             current: RwLock::new(Generation::of(Kept::Held(site, manner.clone()))),
+            before: Mutex::default(),
             manner,
         }
     }
@@ -78,7 +83,19 @@ impl Served {
         let next = Generation::of(Kept::Held(site, self.manner.clone()));
         let old = std::mem::replace(&mut *current, next);
         drop(current);
+        self.before().push(Arc::downgrade(&old));
         old.ending.begin();
+    }
+
+    /// How many generations there are: the current one, and those that end.
+    pub(super) fn generations(&self) -> usize {
+        let mut before = self.before();
+        before.retain(|generation| generation.strong_count() > 0);
+        before.len() + 1
+    }
+
+    fn before(&self) -> MutexGuard<'_, Vec<Weak<Generation>>> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,15 +1,21 @@
 //! How serving ends: the first SIGTERM or SIGINT begins the drain, the second ends the process.
+//! While the site that is to be served is still being packed, the first one ends it at once.
+//! SIGHUP does not end it; what it asks for, the command knows.
 //!
-//! A process that is PID 1 gets only the signals that it handles, so both are handled.
+//! A process that is PID 1 gets only the signals that it handles, so these are handled.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+#[cfg(unix)]
+use std::thread::JoinHandle;
 use std::time::Duration;
 #[cfg(unix)]
 use std::time::Instant;
 
 #[cfg(unix)]
 use crate::limits::SIGNALS_TOGETHER_MILLISECONDS;
+#[cfg(unix)]
+use crate::log::say;
 
 type Call = Box<dyn Fn() + Send>;
 
@@ -41,8 +47,11 @@ impl Shutdown {
 
     /// Has `call` called when it begins; at once if it has.
     #[cfg_attr(
-        not(all(unix, feature = "native")),
-        expect(dead_code, reason = "event loops have to be woken")
+        not(unix),
+        expect(
+            dead_code,
+            reason = "there are neither event loops nor service managers"
+        )
     )]
     pub(crate) fn on_begin(&self, call: impl Fn() + Send + 'static) {
         let mut calls = self.calls();
@@ -87,34 +96,76 @@ impl std::fmt::Debug for Shutdown {
     }
 }
 
-/// SIGTERM and SIGINT, caught: none is lost from now on, whoever hears of it later.
+/// SIGTERM, SIGINT and SIGHUP, caught: none is lost from now on, whoever hears of it later.
 #[cfg(unix)]
-pub(crate) struct Signals(signal_hook::iterator::Signals);
+pub(crate) struct Signals {
+    caught: signal_hook::iterator::Signals,
+    /// What to do before the process ends in the middle of something.
+    clean_up: fn(),
+}
+
+/// The same while a site is being packed, perhaps for minutes: nobody would miss it.
+#[cfg(unix)]
+pub(crate) struct Preparing {
+    signals: Signals,
+    /// Ends the thread that listens meanwhile.
+    early: signal_hook::iterator::Handle,
+    listening: JoinHandle<()>,
+}
 
 #[cfg(unix)]
 impl Signals {
-    /// Catches them.
+    /// Catches them. Until [`Preparing::prepared`], SIGTERM and SIGINT end the process, after
+    /// `clean_up`.
     ///
     /// # Errors
     /// When they cannot be handled.
-    pub(crate) fn catch() -> std::io::Result<Signals> {
-        use signal_hook::consts::{SIGINT, SIGTERM};
-        signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map(Signals)
+    pub(crate) fn catch(clean_up: fn()) -> std::io::Result<Preparing> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        use signal_hook::iterator::Signals as Caught;
+        // These hear everything from now on, also what comes while the others are being closed.
+        let caught = Caught::new([SIGTERM, SIGINT, SIGHUP])?;
+        let mut waiting = Caught::new([SIGTERM, SIGINT])?;
+        let early = waiting.handle();
+        let listen = move || {
+            if waiting.forever().next().is_some() {
+                clean_up();
+                say(format_args!("ended before there was a site to serve"));
+                crate::log::finish();
+                std::process::exit(0);
+            }
+        };
+        let builder = std::thread::Builder::new().name("early-signals".to_owned());
+        Ok(Preparing {
+            signals: Signals { caught, clean_up },
+            early,
+            listening: builder.spawn(listen)?,
+        })
     }
 
     /// Listens for them on a thread of its own: the first begins the shutdown, a second one ends
     /// the process. What comes with the first, as from `timeout`, which tells the process and its
-    /// group, is not a second one.
+    /// group, is not a second one. SIGHUP has `hung_up` called.
     ///
     /// # Errors
     /// When there can be no thread.
-    pub(crate) fn end(mut self, context: std::sync::Arc<super::Context>) -> std::io::Result<()> {
+    pub(crate) fn end(
+        mut self,
+        context: std::sync::Arc<super::Context>,
+        hung_up: Box<dyn Fn() + Send>,
+    ) -> std::io::Result<()> {
         let listen = move || {
             let together = Duration::from_millis(SIGNALS_TOGETHER_MILLISECONDS);
             let mut first: Option<Instant> = None;
-            for signal in self.0.forever() {
+            for signal in self.caught.forever() {
+                if signal == signal_hook::consts::SIGHUP {
+                    hung_up();
+                    continue;
+                }
                 let since = *first.get_or_insert_with(Instant::now);
                 if context.shutdown.is_begun() && since.elapsed() >= together {
+                    (self.clean_up)();
+                    crate::log::finish();
                     std::process::exit(128 + signal);
                 }
                 context.begin_shutdown();
@@ -127,17 +178,43 @@ impl Signals {
     }
 }
 
+#[cfg(unix)]
+impl Preparing {
+    /// From now on the process has something to lose: a signal waits for [`Signals::end`]. The
+    /// thread is gone then, so that what a process does to its only thread it does to itself.
+    pub(crate) fn prepared(self) -> Signals {
+        self.early.close();
+        // Unless a signal has come: then this does not return.
+        let _ = self.listening.join();
+        self.signals
+    }
+}
+
 /// Where there are no such signals, the process is ended from outside.
 #[cfg(not(unix))]
 pub(crate) struct Signals;
 
 #[cfg(not(unix))]
+pub(crate) struct Preparing;
+
+#[cfg(not(unix))]
 impl Signals {
-    pub(crate) fn catch() -> std::io::Result<Signals> {
-        Ok(Signals)
+    pub(crate) fn catch(_clean_up: fn()) -> std::io::Result<Preparing> {
+        Ok(Preparing)
     }
 
-    pub(crate) fn end(self, _context: std::sync::Arc<super::Context>) -> std::io::Result<()> {
+    pub(crate) fn end(
+        self,
+        _context: std::sync::Arc<super::Context>,
+        _hung_up: Box<dyn Fn() + Send>,
+    ) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(not(unix))]
+impl Preparing {
+    pub(crate) fn prepared(self) -> Signals {
+        Signals
     }
 }

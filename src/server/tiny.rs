@@ -21,6 +21,12 @@
 //! 7. To skip the content of a request it allocates all of it. A request that announces more
 //!    than 16 MiB, or takes too long, is left unanswered, its connection stuck until the end.
 //!
+//! Each address has a server, workers and clients of its own. What goes wrong in an accept thread
+//! does not say in whose: after a panic all are started anew.
+//!
+//! A socket that was passed is also somebody else's, and is not shut down: it is made one that does
+//! not block, and a last knock has the accept thread see that.
+//!
 //! When another site takes the place of the one that is served, only answers change: connections
 //! are tiny_http's, and go on. Each answer holds the site that it is of.
 //!
@@ -36,9 +42,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::making::Pump;
-use super::{Bound, Context, Listener, connection_field};
+use super::socket_file::SocketFile;
+use super::{Bound, Context, Listener, Role, connection_field};
 use crate::http::connection::persists;
 use crate::http::date::imf_fixdate;
+use crate::http::forwarded;
 use crate::http::framing::{Framing, framing};
 use crate::http::head::is_field;
 use crate::http::told::told;
@@ -75,8 +83,10 @@ struct Source {
     turn: Mutex<()>,
 }
 
-/// What all threads of this engine share.
+/// What all threads of an address share.
 struct Shared {
+    /// What is served there.
+    role: Role,
     /// The server that accepts, which changes when its accept thread ends.
     server: RwLock<Arc<Source>>,
     /// Its accept thread has ended.
@@ -97,52 +107,116 @@ enum Peer {
 }
 
 /// Serves until the shutdown has begun and what was in flight is answered.
-pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
-    let [listener, ..] = &*bound.listeners else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let shared = Arc::new(Shared {
-        server: RwLock::new(Arc::new(start(listener)?)),
-        ended: AtomicBool::new(false),
-        peers: Mutex::new(HashMap::new()),
-        in_flight: AtomicU64::new(0),
-        taken_up: AtomicU64::new(0),
-    });
-    watch_panics(&shared);
-    for number in 0..TINY_WORKERS {
-        let (shared, context) = (shared.clone(), context.clone());
-        let work = move || shared.work(&context);
-        thread::Builder::new()
-            .name(format!("worker-{number}"))
-            .spawn(work)?;
+pub(super) fn serve(bound: Vec<Bound>, context: &Arc<Context>) -> io::Result<()> {
+    let mut doors = Vec::new();
+    for bound in bound {
+        doors.push(Door::open(bound, context)?);
     }
-    let (mut knocked, mut busy) = (Instant::now(), Instant::now());
-    let mut taken_up = 0;
     while !context.shutdown.wait(KNOCK_OFTEN) {
-        if shared.ended.swap(false, Ordering::AcqRel) {
-            restart(listener, &shared, context);
-        }
-        let now_taken_up = shared.taken_up.load(Ordering::Acquire);
-        if std::mem::replace(&mut taken_up, now_taken_up) != now_taken_up {
-            busy = Instant::now();
-        }
-        if busy.elapsed() < TRAFFIC || knocked.elapsed() >= KNOCK {
-            knock(listener);
-            shared.forget_old_peers();
-            knocked = Instant::now();
+        for door in &mut doors {
+            door.look_after(context);
         }
     }
     thread::sleep(Duration::from_secs(context.options.drain_delay_seconds));
-    bound.socket_file.remove();
-    stop(listener);
-    if !shared.drain() {
+    for door in &doors {
+        door.socket_file.remove();
+        stop(&door.listener, door.is_shared);
+    }
+    if !drain(&doors) {
         warn(format_args!("not everything was answered in time"));
     }
-    if is_unix(listener) {
-        std::mem::forget(shared.current());
+    for door in doors.iter().filter(|door| is_unix(&door.listener)) {
+        std::mem::forget(door.shared.current());
     }
     context.shutdown.complete();
     Ok(())
+}
+
+/// Waits until nothing is in flight and nothing came for a moment, or time is up. Whether
+/// everything was answered.
+fn drain(doors: &[Door]) -> bool {
+    let sum = |count: fn(&Shared) -> &AtomicU64| -> u64 {
+        let counts = doors.iter().map(|door| count(&door.shared));
+        counts.map(|count| count.load(Ordering::Acquire)).sum()
+    };
+    let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS_MAX);
+    let mut seen = sum(|shared| &shared.taken_up);
+    while Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(DRAIN_QUIET_MILLISECONDS));
+        let taken_up = sum(|shared| &shared.taken_up);
+        if sum(|shared| &shared.in_flight) == 0 && taken_up == seen {
+            return true;
+        }
+        seen = taken_up;
+    }
+    false
+}
+
+/// An address that is served.
+struct Door {
+    listener: Listener,
+    socket_file: SocketFile,
+    is_shared: bool,
+    shared: Arc<Shared>,
+    /// When somebody knocked, and when there was traffic.
+    knocked: Instant,
+    busy: Instant,
+    /// How many requests were taken up by then.
+    taken_up: u64,
+}
+
+impl Door {
+    /// Starts to accept, and the workers.
+    fn open(bound: Bound, context: &Arc<Context>) -> io::Result<Door> {
+        let Bound {
+            mut listeners,
+            role,
+            socket_file,
+            is_shared,
+        } = bound;
+        let listener = listeners.pop().ok_or(io::ErrorKind::InvalidInput)?;
+        let shared = Arc::new(Shared {
+            role,
+            server: RwLock::new(Arc::new(start(&listener)?)),
+            ended: AtomicBool::new(false),
+            peers: Mutex::new(HashMap::new()),
+            in_flight: AtomicU64::new(0),
+            taken_up: AtomicU64::new(0),
+        });
+        watch_panics(&shared);
+        for number in 0..TINY_WORKERS {
+            let (shared, context) = (shared.clone(), context.clone());
+            let work = move || shared.work(&context);
+            thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(work)?;
+        }
+        Ok(Door {
+            listener,
+            socket_file,
+            is_shared,
+            shared,
+            knocked: Instant::now(),
+            busy: Instant::now(),
+            taken_up: 0,
+        })
+    }
+
+    /// Starts the server anew if that is due, and knocks if that is.
+    fn look_after(&mut self, context: &Arc<Context>) {
+        if self.shared.ended.swap(false, Ordering::AcqRel) {
+            restart(&self.listener, &self.shared, context);
+        }
+        let taken_up = self.shared.taken_up.load(Ordering::Acquire);
+        if std::mem::replace(&mut self.taken_up, taken_up) != taken_up {
+            self.busy = Instant::now();
+        }
+        if self.busy.elapsed() < TRAFFIC || self.knocked.elapsed() >= KNOCK {
+            knock(&self.listener);
+            self.shared.forget_old_peers();
+            self.knocked = Instant::now();
+        }
+    }
 }
 
 fn start(listener: &Listener) -> io::Result<Source> {
@@ -177,24 +251,23 @@ fn knock(listener: &Listener) {
         #[cfg(unix)]
         Listener::Unix(listener) => {
             if let Ok(address) = listener.local_addr() {
-                let _ = super::address::knock_unix(&address);
+                let _ = super::socket_file::knock(&address);
             }
         }
     }
 }
 
 /// Stops accepting: a blocked accept returns, new connections are refused. Where a system cannot
-/// shut a listener down, it ends with the process.
-fn stop(listener: &Listener) {
-    let _ = match listener {
-        Listener::Tcp(listener) => {
-            socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both)
-        }
-        #[cfg(unix)]
-        Listener::Unix(listener) => {
-            socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both)
-        }
-    };
+/// shut a listener down, it ends with the process. One that is somebody else's too goes on, and
+/// keeps who comes for whoever accepts next.
+fn stop(listener: &Listener, is_shared: bool) {
+    let socket = listener.socket();
+    if is_shared {
+        let _ = socket.set_nonblocking(true);
+        knock(listener);
+    } else {
+        let _ = socket.shutdown(std::net::Shutdown::Both);
+    }
 }
 
 /// Replaces a server whose accept thread ended.
@@ -326,7 +399,10 @@ impl Shared {
         });
         while let Some(request) = next {
             let generation = context.served.current();
-            let work = || answer(request, &generation.origin(), context);
+            let origin = match self.role {
+                Role::Site => generation.origin(),
+            };
+            let work = || answer(request, &origin, context);
             let goes_on = catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
             next = self.next_of(peer, goes_on);
         }
@@ -386,22 +462,6 @@ impl Shared {
             Peer::Over(since) => since.elapsed() < OVER,
         });
     }
-
-    /// Waits until nothing is in flight and nothing came for a moment, or time is up. Whether
-    /// everything was answered.
-    fn drain(&self) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(DRAIN_SECONDS_MAX);
-        let mut seen = self.taken_up.load(Ordering::Acquire);
-        while Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(DRAIN_QUIET_MILLISECONDS));
-            let taken_up = self.taken_up.load(Ordering::Acquire);
-            if self.in_flight.load(Ordering::Acquire) == 0 && taken_up == seen {
-                return true;
-            }
-            seen = taken_up;
-        }
-        false
-    }
 }
 
 /// A request that is dropped is answered with 500 by tiny_http; one that gave its writer is not.
@@ -419,10 +479,10 @@ fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Contex
     let started = Instant::now();
     let clock = (context.clock)();
     let time = clock.as_secs();
-    let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
     let head = Head::of(&request);
     let fields = head.fields();
     let parsed = head.request(&fields);
+    let peer = client(&request, parsed.fields, context);
     let (mut response, announced) = if fields.iter().all(|field| is_field(field.name, field.value))
     {
         // If the framing is in conflict, that is the answer, and it closes. What tiny_http makes
@@ -488,6 +548,16 @@ fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Contex
     });
     // What the client wants closed, tiny_http closes.
     sent.is_ok() && (connection != Connection::Close || !persists(&parsed))
+}
+
+/// The client's address: the peer's, or what it says of its own client, if it is believed.
+fn client(request: &tiny_http::Request, fields: Fields<'_>, context: &Context) -> Option<IpAddr> {
+    let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
+    let trusted = &context.proxies.trusted;
+    if !trusted.believes(peer) {
+        return peer;
+    }
+    forwarded::client(fields, |address| trusted.holds(address)).or(peer)
 }
 
 /// Begins to make a content. Since 6 above leaves no way to tell a client that one is cut short,

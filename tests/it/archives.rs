@@ -41,6 +41,11 @@ pub(crate) fn write(directory: &Path, archive: &Path) {
 }
 
 fn tar(directory: &Path) -> Vec<u8> {
+    tar_of(directory, 0)
+}
+
+/// A tar whose files all state this time.
+pub(crate) fn tar_of(directory: &Path, seconds: u64) -> Vec<u8> {
     let mut tar = Vec::new();
     for (name, content) in files(directory) {
         let mut header = [0; 512];
@@ -50,7 +55,7 @@ fn tar(directory: &Path) -> Vec<u8> {
         put(0, &name);
         put(100, "0000644\0");
         put(124, &format!("{:011o}", content.len()));
-        put(136, "00000000000");
+        put(136, &format!("{seconds:011o}"));
         put(148, "        ");
         put(156, "0");
         put(257, "ustar\x0000");

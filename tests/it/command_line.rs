@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use chapbook::limits::{ConnectionLimits, RequestLimits};
+use chapbook::limits::{ConnectionLimits, RequestLimits, UNSENT_BYTES_MAX};
 
 use crate::exchange::Answer;
 use crate::server::{PATIENCE, Running, chapbook, connect, executable};
@@ -193,6 +193,15 @@ fn help_tells_the_limits_as_they_are() {
             .and_then(|rest| rest.split(']').next());
         assert_eq!(told, Some(&*default.to_string()), "{flag}");
     }
+    // What can be seen is that half of what the system may hold is gone.
+    let floor = format!("less than {} KiB of an answer", UNSENT_BYTES_MAX / 2 / 1024);
+    let line = text(&help)
+        .lines()
+        .find(|line| line.contains("--write-timeout"));
+    assert!(
+        line.is_some_and(|line| line.contains(&floor)),
+        "{floor}: {line:?}"
+    );
 }
 
 #[cfg(unix)]

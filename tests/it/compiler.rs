@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use sitepack::compiler::Compiler;
+use sitepack::date::rfc3339;
 use sitepack::{ContentCoding, Entry, Site, SitePath};
 
 fn poems(files: &[(&str, &[u8])]) -> Result<Vec<u8>, String> {
@@ -39,6 +40,46 @@ fn content(site: &[u8], path: &str) -> String {
         panic!("no {path}")
     };
     String::from_utf8(found.identity().unwrap().content().unwrap().into_owned()).unwrap()
+}
+
+/// Decision 0003: what is stated, the latest of it; and times of files never.
+#[test]
+fn the_time_of_poems_is_the_latest_that_they_or_their_archive_state() {
+    const DATED: u64 = 1_000_000_000 / 86_400 * 86_400;
+    let root = tempfile::tempdir().unwrap();
+    let dated = b"---\ntitle: x\ndate: 2001-09-09\n---\nverse\n";
+    write(
+        &root.path().join("all"),
+        &[("a.txt", &dated[..]), ("b.txt", b"verse\n")],
+    );
+    write(&root.path().join("none"), &[("b.txt", b"verse\n")]);
+    let archive = root.path().join("poems.tar");
+    for (files, stated, expected) in [
+        ("all", 0, Some(DATED)),
+        ("all", DATED - 1, Some(DATED)),
+        ("all", DATED + 1, Some(DATED + 1)),
+        ("none", DATED + 1, Some(DATED + 1)),
+        ("none", 0, None),
+    ] {
+        let tar = crate::archives::tar_of(&root.path().join(files), stated);
+        fs::write(&archive, tar).unwrap();
+        let compiler = Compiler::new().poems("/poetry/", &archive);
+        let compiled = compiler.compile().unwrap();
+        let site = Site::open(&compiled.bytes).unwrap();
+        assert_eq!(site.modified(), expected, "{files} {stated}");
+        let told = expected.map(|it| format!("\"modified\":\"{}\"", rfc3339(it)));
+        let told = told.unwrap_or("\"modified\":null".to_owned());
+        assert!(
+            site.provenance().unwrap().contains(&told),
+            "{files} {stated}"
+        );
+        let compiled = compiler.modified(Some(DATED + 7)).compile().unwrap();
+        let site = Site::open(&compiled.bytes).unwrap();
+        assert_eq!(site.modified(), Some(DATED + 7), "it was said");
+    }
+    let compiled = Compiler::new().poems("/poetry/", root.path().join("none"));
+    let compiled = compiled.compile().unwrap();
+    assert_eq!(Site::open(&compiled.bytes).unwrap().modified(), None);
 }
 
 #[test]

@@ -50,6 +50,7 @@ fn furnish(root: &Path) -> bool {
 #[test]
 fn it_packs_and_serves_where_nothing_else_is() {
     let workshop = Workshop::new();
+    workshop.write("site/large.png", &crate::sites::large());
     for name in ["a.tar.gz", "a.zip"] {
         archives::write(&workshop.path("site"), &workshop.path(name));
     }
@@ -76,6 +77,9 @@ fn it_packs_and_serves_where_nothing_else_is() {
             let arguments = [&[&*name, "serve"], &listen[..]].concat();
             let server = Running::spawn(inside(&way, &root, &arguments));
             assert_eq!(get(server.address, "/about.html").text(), FILES[1].1);
+            assert!(get(server.address, "/large.png").content == crate::sites::large());
+            // The file was found without /proc, and large contents are sent from it.
+            assert!(!server.said.contains("are copied"), "{}", server.said);
         }
     }
     let left: Vec<String> = workshop.names();

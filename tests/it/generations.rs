@@ -67,6 +67,60 @@ fn what_is_under_way_completes_from_the_site_that_it_began_with() {
     }
 }
 
+/// The same, with `/large.png`.
+fn large(text: &str) -> OwnedSite {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("eleven.txt"), text).unwrap();
+    std::fs::write(root.path().join("large.png"), sites::large()).unwrap();
+    let compiled = Compiler::new().files("/", root.path()).compile().unwrap();
+    OwnedSite::open(compiled.bytes).unwrap()
+}
+
+/// A download that has begun, on a connection to the site with this text: one of before may still
+/// accept for a moment.
+fn download_of(server: &TestServer, text: &str) -> TcpStream {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < deadline, "it never served {text}");
+        let mut stream = server.connect();
+        stream.write_all(ASK).unwrap();
+        let mut bytes = Vec::new();
+        while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
+            bytes.extend(read(&mut stream, 1));
+        }
+        if read(&mut stream, text.len()) == text.as_bytes() {
+            stream
+                .write_all(b"GET /large.png HTTP/1.1\r\nHost: a\r\n\r\n")
+                .unwrap();
+            read(&mut stream, 4096);
+            return stream;
+        }
+    }
+}
+
+#[test]
+fn sites_are_held_while_they_are_answered_from() {
+    for engine in ENGINES.iter().copied() {
+        let server = TestServer::start(engine, sites::files());
+        // Made before: from then on each has some seconds.
+        let mut sites: Vec<_> = (0..4).map(|n| large(&format!("generation {n}"))).collect();
+        sites.reverse();
+        server.context.replace(sites.pop().unwrap());
+        let mut downloads = Vec::new();
+        for number in 0..3 {
+            downloads.push(download_of(&server, &format!("generation {number}")));
+            server.context.replace(sites.pop().unwrap());
+        }
+        assert!(server.context.generations() >= 4, "{}", engine.name());
+        drop(downloads);
+        let deadline = Instant::now() + PATIENCE;
+        while server.context.generations() > 1 {
+            assert!(Instant::now() < deadline, "{} holds them", engine.name());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}
+
 #[test]
 fn a_connection_of_before_ends_or_has_answers_of_now() {
     for engine in ENGINES.iter().copied() {

@@ -24,6 +24,8 @@ mod empty_root;
 mod exchange;
 mod fields;
 mod generations;
+#[cfg(all(unix, feature = "image", feature = "pack"))]
+mod image;
 #[cfg(unix)]
 mod logs;
 mod methods;
@@ -35,6 +37,10 @@ mod pack;
 mod packed_site;
 #[cfg(all(unix, feature = "pack"))]
 mod packing_fails;
+#[cfg(all(unix, feature = "pack"))]
+mod poems;
+#[cfg(feature = "pack")]
+mod proxies;
 mod ranges;
 mod rebuild;
 mod reproducible;
@@ -42,11 +48,15 @@ mod requests;
 #[cfg(unix)]
 mod respawn;
 mod rules;
+#[cfg(all(target_os = "linux", feature = "pack", feature = "sandbox"))]
+mod sandbox;
 mod seeds;
 mod server;
 mod shutdown;
 mod site;
 mod sites;
+#[cfg(all(unix, feature = "pack"))]
+mod sockets;
 mod stamp;
 #[cfg(feature = "zstd")]
 mod stored;

@@ -1,9 +1,10 @@
 //! `chapbook pack`, as a user meets it: another executable, with another site.
 
 use std::fs;
+use std::io::Cursor;
 use std::process::Command;
 
-use sitepack::Digest;
+use sitepack::{Appended, Digest};
 
 use crate::archives;
 use crate::server::ENGINES;
@@ -148,6 +149,93 @@ fn what_is_no_chapbook_is_no_base() {
         assert!(said(&done).contains(message), "{}", said(&done));
         assert_eq!(said(&done).lines().count(), 1);
         assert_eq!(workshop.names(), ["empty", "site", "text", "twice"]);
+    }
+}
+
+/// A file holds another site than the one that was packed into the executable that runs.
+#[test]
+fn a_site_of_another_executable_is_refused() {
+    let workshop = Workshop::new();
+    workshop.write("other/index.html", b"<!DOCTYPE html><title>Other</title>\n");
+    workshop.pack(&["site", "-o", "out"]);
+    workshop.pack(&["other", "-o", "two"]);
+    let (one, two) = (workshop.read("out"), workshop.read("two"));
+    let appended = Appended::find(&mut Cursor::new(&two)).unwrap().unwrap();
+    let offset = usize::try_from(appended.site_offset).unwrap();
+    workshop.write("out", &[&one[..offset], &two[offset..]].concat());
+    for command in ["ls", "version", "verify", "serve"] {
+        let done = workshop.packed("out", &[command]).output().unwrap();
+        assert_eq!(done.status.code(), Some(2), "{command}: {}", said(&done));
+        assert!(said(&done).contains("is not the one that was packed into it"));
+        assert_eq!(said(&done).lines().count(), 1);
+    }
+}
+
+/// An executable says in its mark whether it reads zstd frames.
+#[test]
+#[cfg(feature = "zstd")]
+fn a_base_without_zstd_gets_no_frames() {
+    let workshop = Workshop::new();
+    let mut base = fs::read(env!("CARGO_BIN_EXE_chapbook")).unwrap();
+    let find =
+        |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|window| window == what);
+    let mark = find(&base, b"chapbook's mark 2, format").unwrap();
+    let yes = mark + find(&base[mark..], b", zstd: yes.").unwrap();
+    base[yes..yes + 12].copy_from_slice(b", zstd: no. ");
+    workshop.write("base", &base);
+    let arguments = ["pack", "site", "-o", "out", "--base", "base", "--store"];
+    let done = workshop
+        .chapbook(&[&arguments[..], &["small"]].concat())
+        .output();
+    let done = done.unwrap();
+    assert_eq!(done.status.code(), Some(2));
+    let told = said(&done);
+    assert!(
+        told.contains("failed to pack `out`: `base` was built without"),
+        "{told}"
+    );
+    assert!(
+        told.contains("use --store coded") && told.lines().count() == 1,
+        "{told}"
+    );
+    assert_eq!(workshop.names(), ["base", "site"]);
+    for store in ["all", "coded"] {
+        workshop.pack(&[&arguments[1..], &[store]].concat());
+    }
+}
+
+/// The packed site's header says that contents are made of zstd frames.
+#[test]
+#[cfg(not(feature = "zstd"))]
+fn a_site_of_frames_is_refused_when_it_cannot_be_served() {
+    const HAS_FRAMES_AT: usize = 144;
+    let workshop = Workshop::new();
+    workshop.pack(&["site", "-o", "out", "--store", "coded"]);
+    let mut bytes = workshop.read("out");
+    let appended = Appended::find(&mut Cursor::new(&bytes)).unwrap().unwrap();
+    let header = &mut bytes[usize::try_from(appended.site_offset).unwrap()..][..256];
+    assert_eq!(header[HAS_FRAMES_AT], 0);
+    header[HAS_FRAMES_AT] = 1;
+    let digest = Digest::of(&header[..224]);
+    header[224..].copy_from_slice(&digest.0);
+    workshop.write("out", &bytes);
+    for command in [
+        &["verify"][..],
+        &["cat", "/"],
+        &["extract", "files"],
+        &["serve"],
+    ] {
+        let done = workshop.packed("out", command).output().unwrap();
+        assert_eq!(done.status.code(), Some(2), "{command:?}: {}", said(&done));
+        assert!(
+            said(&done).contains("pack it with --store coded"),
+            "{}",
+            said(&done)
+        );
+        assert_eq!(said(&done).lines().count(), 1);
+    }
+    for command in ["ls", "version"] {
+        workshop.ask("out", &[command]);
     }
 }
 

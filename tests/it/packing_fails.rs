@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -291,4 +291,81 @@ fn one_of_two_packs_at_once_gives_way() {
     );
     signal(&first, "-TERM");
     first.wait().unwrap();
+}
+
+/// A server whose site is still being packed, with a cache; `before` is what runs it.
+fn preparing(workshop: &Workshop, before: &[&str]) -> Child {
+    let program = [before, &[env!("CARGO_BIN_EXE_chapbook")]].concat();
+    let mut command = Command::new(program[0]);
+    command
+        .args(&program[1..])
+        .args(["serve", "site", "--cache", "cache"])
+        .args(["--listen", "127.0.0.1:0"])
+        .current_dir(workshop.path(""))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !workshop.path("cache/coded").exists() {
+        assert!(Instant::now() < deadline, "it never begins");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    child
+}
+
+fn assert_ends_at_once(workshop: &Workshop, child: Child, signalled: Instant, what: &str) {
+    let done = child.wait_with_output().unwrap();
+    let after = signalled.elapsed();
+    assert_eq!(done.status.code(), Some(0), "{what}: {}", said(&done));
+    assert!(after < Duration::from_secs(1), "{what}: after {after:?}");
+    let told = said(&done);
+    assert!(
+        told.ends_with("\"ended before there was a site to serve\"}\n"),
+        "{told}"
+    );
+    let cached = crate::archives::files(&workshop.path("cache"));
+    let part = cached.iter().find(|(name, _)| name.ends_with(".part"));
+    assert!(part.is_none(), "{what} leaves {part:?}");
+    let _ = fs::remove_dir_all(workshop.path("cache"));
+}
+
+#[test]
+fn a_server_that_still_packs_ends_at_once() {
+    let workshop = workshop();
+    slow(&workshop);
+    for name in ["-TERM", "-INT"] {
+        let child = preparing(&workshop, &[]);
+        let signalled = Instant::now();
+        signal(&child, name);
+        assert_ends_at_once(&workshop, child, signalled, name);
+    }
+    assert_eq!(workshop.names(), ["out", "site"]);
+}
+
+/// PID 1 of a namespace of its own gets only the signals that it handles.
+#[test]
+fn so_it_does_as_pid_1() {
+    let unshare = ["unshare", "--pid", "--fork", "--kill-child", "--user"];
+    let unshare = [&unshare[..], &["--map-root-user"]].concat();
+    let possible = Command::new(unshare[0])
+        .args(&unshare[1..])
+        .arg("true")
+        .output();
+    if !possible.is_ok_and(|done| done.status.success()) {
+        return crate::site::skipped("unshare cannot make a PID namespace here");
+    }
+    let workshop = workshop();
+    slow(&workshop);
+    let child = preparing(&workshop, &unshare);
+    let parent = child.id().to_string();
+    let found = Command::new("pgrep")
+        .args(["-P", &parent])
+        .output()
+        .unwrap();
+    let pid = String::from_utf8(found.stdout).unwrap();
+    let signalled = Instant::now();
+    let done = Command::new("kill").args(["-TERM", pid.trim()]).status();
+    assert!(done.unwrap().success());
+    assert_ends_at_once(&workshop, child, signalled, "PID 1");
 }

@@ -8,9 +8,10 @@ use std::process::Command;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What of the repository a build needs.
-const NEEDED: [&str; 8] = [
+const NEEDED: [&str; 9] = [
     "Cargo.toml",
     "Cargo.lock",
+    "build",
     "build.rs",
     "chapbook.toml",
     "src",

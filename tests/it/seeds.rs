@@ -6,6 +6,10 @@ use std::path::Path;
 mod accept_encoding;
 #[path = "../../fuzz/bodies/conversation.rs"]
 mod conversation;
+#[path = "../../fuzz/bodies/forwarded.rs"]
+mod forwarded;
+#[path = "../../fuzz/bodies/proxy.rs"]
+mod proxy;
 #[path = "../../fuzz/bodies/range.rs"]
 mod range;
 #[path = "../../fuzz/bodies/respond.rs"]
@@ -35,6 +39,16 @@ fn seeds_of_accept_encoding() {
 #[test]
 fn seeds_of_conversation() {
     replay("conversation", conversation::run);
+}
+
+#[test]
+fn seeds_of_forwarded() {
+    replay("forwarded", forwarded::run);
+}
+
+#[test]
+fn seeds_of_proxy() {
+    replay("proxy", proxy::run);
 }
 
 #[test]

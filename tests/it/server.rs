@@ -51,7 +51,7 @@ impl TestServer {
         };
         let context = Arc::new(context);
         let serving = context.clone();
-        let thread = std::thread::spawn(move || serve(engine, bound, &serving).unwrap());
+        let thread = std::thread::spawn(move || serve(engine, vec![bound], &serving).unwrap());
         TestServer {
             context,
             address,
@@ -114,8 +114,10 @@ pub(crate) fn chapbook() -> Command {
 pub(crate) fn executable(file: &std::path::Path) -> Command {
     let mut command = Command::new(file);
     for (name, _) in std::env::vars_os() {
-        if name == "PORT" || name.to_string_lossy().starts_with("CHAPBOOK_") {
-            command.env_remove(name);
+        let text = name.to_string_lossy();
+        let others = ["PORT", "POETRY_DIR", "NOTIFY_SOCKET", "LISTEN_PID"];
+        if others.contains(&&*text) || text.starts_with("CHAPBOOK_") {
+            command.env_remove(&name);
         }
     }
     // What is to fail may fail at once.
@@ -131,7 +133,7 @@ pub(crate) fn executable(file: &std::path::Path) -> Command {
 pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
-    /// What it said up to the event that tells the address.
+    /// What it had to say up to its address.
     pub(crate) said: String,
     pub(crate) stderr: BufReader<ChildStderr>,
 }

@@ -52,6 +52,9 @@ fn files(directory: &str, ending: &str) -> Vec<String> {
 fn rust() -> Vec<String> {
     let rooms = [
         "src",
+        "crates/registry/src",
+        "crates/registry/tests",
+        "crates/remote/src",
         "crates/sitepack/src",
         "tests",
         "xtask/src",
@@ -133,8 +136,28 @@ fn imports_only_point_downward() {
         &[],
     );
     absent(
+        &["src/image"],
+        &[
+            "crate::cli",
+            "crate::commands",
+            "crate::server",
+            "crate::log",
+        ],
+        &[],
+    );
+    absent(
         &["src/server", "src/log"],
         &["crate::cli", "crate::commands"],
+        &[],
+    );
+    absent(
+        &["src/sandbox"],
+        &[
+            "crate::server",
+            "crate::cli",
+            "crate::commands",
+            "crate::origin",
+        ],
         &[],
     );
     let packers = [
@@ -183,11 +206,10 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
     );
     let clock = ["SystemTime", "Instant"];
     absent(&CORE, &clock, &[]);
-    // Times of files tell whether one has changed, and what of a cache is old; a download ends.
-    // None of them is in a packed site.
+    // Times of files tell whether one has changed, and what of a cache is old. None of them is in a
+    // packed site.
     let timed = [
         "crates/sitepack/src/compiler/cache.rs",
-        "crates/sitepack/src/compiler/fetch/deadline.rs",
         "crates/sitepack/src/compiler/source.rs",
     ];
     absent(&["crates/sitepack/src"], &clock, &timed);
@@ -202,7 +224,7 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
             "crates/sitepack/src/reader.rs",
             // An archive's times are a part of it, not of a checkout; only one that all agree on
             // counts.
-            "crates/sitepack/src/compiler/archive/tar/extension.rs",
+            "crates/sitepack/src/tar/extension.rs",
             "crates/sitepack/src/compiler/archive/tar/tests.rs",
         ],
     );
@@ -211,12 +233,15 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
         &["std::fs", " fs::", "(fs::", " File::", "(File::"],
         &[
             "src/commands/extract.rs",
+            "src/commands/base.rs",
+            "src/commands/image.rs",
             "src/commands/pack.rs",
             "src/commands/part.rs",
             "src/commands/serve.rs",
             "src/commands/watch.rs",
             "src/embedded.rs",
-            "src/server/address.rs",
+            "src/sandbox/linux.rs",
+            "src/server/socket_file.rs",
             "src/server/native/site_file.rs",
         ],
     );
@@ -231,10 +256,26 @@ fn only_fetch_asks_a_network() {
     absent(&elsewhere, &["ureq", "std::net"], &[]);
 }
 
+/// The right to delete is never asked for.
+#[test]
+fn nothing_deletes_in_a_registry() {
+    absent(
+        &["crates/registry/src", "crates/remote/src"],
+        &["DELETE", "delete"],
+        &[],
+    );
+}
+
 #[test]
 fn unsafe_stands_in_one_file() {
     absent(
-        &["src", "crates/sitepack/src", "xtask/src"],
+        &[
+            "src",
+            "crates/registry/src",
+            "crates/remote/src",
+            "crates/sitepack/src",
+            "xtask/src",
+        ],
         &["unsafe "],
         &["src/embedded.rs"],
     );
@@ -358,6 +399,10 @@ fn every_limit_names_its_unit_and_its_reason() {
             "DESCRIPTORS",
             "EVENTS",
             "REQUESTS",
+            "SITES",
+            "LISTENERS",
+            "HOPS",
+            "NETWORKS",
         ];
         assert!(
             units
@@ -434,6 +479,17 @@ fn operations_document_and_flags_agree() {
     let section = rows.filter(|row| row.contains("LOG") || row.contains("RESPAWN"));
     assert_eq!(section.count(), found);
     assert!(found >= 10, "{found}");
+}
+
+#[test]
+fn operations_document_tells_all_of_the_sandbox() {
+    use chapbook::sandbox::{Mode, Part};
+    let document = read("docs/operations.md");
+    let modes = Mode::ALL.iter().map(|mode| mode.name());
+    for name in modes.chain(Part::ALL.iter().map(|part| part.name())) {
+        let row = format!("| `{name}` |");
+        assert!(document.contains(&row), "docs/operations.md lacks {row}");
+    }
 }
 
 /// Each row of docs/http.md ends with tests; they exist, and so do the files.
@@ -513,6 +569,8 @@ fn no_path_of_a_machine_is_in_the_tree() {
 fn every_dependency_has_its_reason() {
     for manifest in [
         "Cargo.toml",
+        "crates/registry/Cargo.toml",
+        "crates/remote/Cargo.toml",
         "crates/sitepack/Cargo.toml",
         "xtask/Cargo.toml",
     ] {

@@ -132,6 +132,36 @@ fn what_changes_is_served_and_open_pages_can_tell() {
     }
 }
 
+/// A download holds the site that it began with; so many are held at once, and no more.
+#[test]
+fn the_next_change_waits_while_many_sites_are_held() {
+    for engine in ENGINES.iter().copied() {
+        let watched = Watched::start(engine, &["--watch"]);
+        let before = watched.tag();
+        fs::write(watched.root.path().join("large.png"), crate::sites::large()).unwrap();
+        let mut tag = watched.until(&before, |now| now.get("/large.png").status == 200);
+        let mut downloads = Vec::new();
+        for text in ["two", "three"] {
+            let mut download = connect(watched.server.address);
+            let raw = b"GET /large.png HTTP/1.1\r\nHost: a\r\n\r\n";
+            download.write_all(raw).unwrap();
+            download.read_exact(&mut [0; 4096]).unwrap();
+            downloads.push(download);
+            watched.write("index.html", &page(text));
+            tag = watched.until(&tag, |now| now.get("/").text().contains(text));
+        }
+        watched.write("index.html", &page("four"));
+        std::thread::sleep(std::time::Duration::from_millis(2500));
+        assert!(
+            watched.get("/").text().contains("three"),
+            "{}",
+            engine.name()
+        );
+        drop(downloads);
+        watched.until(&tag, |now| now.get("/").text().contains("four"));
+    }
+}
+
 #[test]
 fn rules_for_all_paths_do_not_reach_the_script() {
     let watched = Watched::start(Engine::default(), &["--watch"]);

@@ -3,6 +3,7 @@
 mod bench;
 mod faults;
 mod peers;
+mod registry;
 mod server;
 
 use std::process::ExitCode;
@@ -17,12 +18,18 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   faults [SECONDS [CASE]]
                     do to the native engine what clients do, for about so many seconds a case
                     (30 by default), and print one line a case; loopback only
+  push, retag, inspect
+                    images and registries: cargo xtask push --help, docs/registry.md
 ";
 
 /// What a task ends with: nothing, or one line that says what could not be done.
 type Done = Result<(), String>;
 
 fn main() -> ExitCode {
+    let typed: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some("push" | "retag" | "inspect") = typed.first().and_then(|first| first.to_str()) {
+        return registry::run(&typed);
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse().map_err(|error| format!("`{text}`: {error}"));

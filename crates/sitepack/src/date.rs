@@ -193,26 +193,51 @@ pub fn parse_date(text: &str) -> Option<u64> {
     if is_shaped { civil.to_unix() } else { None }
 }
 
-/// Reads a moment such as `1994-11-06T08:49:37.5+01:00` (RFC 3339); fractions are dropped.
+/// Reads a moment in the form of RFC 3339, such as `1994-11-06T08:49:37.5+01:00`; a fraction of a
+/// second is dropped.
 #[must_use]
 pub fn parse_rfc3339(text: &str) -> Option<u64> {
     let (date, rest) = text.split_at_checked(10)?;
     let (time, rest) = rest.strip_prefix('T')?.split_at_checked(8)?;
-    let clock = |text: &str| {
-        let mut parts = text.split(':').map(|part| part.parse::<u64>().ok());
-        let seconds =
-            parts.next()?? * 3600 + parts.next()?? * 60 + parts.next().flatten().unwrap_or(0);
-        parts.next().is_none().then_some(seconds)
+    let (hours, seconds) = time.split_at_checked(5)?;
+    let second = two_digits(seconds.strip_prefix(':')?)?;
+    let zone = match rest.strip_prefix('.') {
+        None => rest,
+        Some(fraction) => {
+            let zone = fraction.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            (zone.len() < fraction.len()).then_some(zone)?
+        }
     };
-    let zone =
-        rest.trim_start_matches(|character: char| character == '.' || character.is_ascii_digit());
-    let local = parse_date(date)?.checked_add(clock(time)?)?;
+    if second > 60 {
+        return None;
+    }
+    let local = parse_date(date)?.checked_add(hours_and_minutes(hours)? + second)?;
     match zone.split_at_checked(1)? {
         ("Z", "") => Some(local),
-        ("+", offset) => local.checked_sub(clock(offset)?),
-        ("-", offset) => local.checked_add(clock(offset)?),
+        ("+", offset) => local.checked_sub(hours_and_minutes(offset)?),
+        ("-", offset) => local.checked_add(hours_and_minutes(offset)?),
         _ => None,
     }
+}
+
+/// Reads `08:49` as seconds.
+fn hours_and_minutes(text: &str) -> Option<u64> {
+    let (hour, minute) = text.split_once(':')?;
+    let (hour, minute) = (two_digits(hour)?, two_digits(minute)?);
+    (hour < 24 && minute < 60).then_some(hour * 3_600 + minute * 60)
+}
+
+fn two_digits(text: &str) -> Option<u64> {
+    let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok())?
+}
+
+/// Whether somebody meant a time that a data set states. Those before the first web page, 1991,
+/// are what tools write to state none: 0, 1, 1980, 1985.
+#[must_use]
+pub fn is_meant(seconds: u64) -> bool {
+    const FIRST_WEB_PAGE_SECONDS: u64 = 662_688_000;
+    (FIRST_WEB_PAGE_SECONDS..=LAST_SECOND).contains(&seconds)
 }
 
 fn pick(names: &[&'static str], index: u64) -> &'static str {
@@ -225,7 +250,7 @@ fn pick(names: &[&'static str], index: u64) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Civil, imf_fixdate, parse_date, parse_rfc3339, rfc3339};
+    use super::{Civil, imf_fixdate, is_meant, parse_date, parse_rfc3339, rfc3339};
 
     #[test]
     fn moments_of_rfc_3339_are_read() {
@@ -237,10 +262,44 @@ mod tests {
             ("1994-11-06T08:49:37", None),
             ("1994-11-06", None),
             ("1994-11-06T08:49Z", None),
+            ("1994-11-06T08:49:37.123456789+00:00", Some(784_111_777)),
+            ("1994-11-06T08:49:60-00:00", Some(784_111_800)),
             ("1970-01-01T00:00:00+01:00", None),
+            ("0001-01-01T00:00:00Z", None),
+            ("1994-11-06T08:49:37.Z", None),
+            ("1994-11-06T08:49:37.5.5Z", None),
+            ("1994-11-06T08:49:375Z", None),
+            ("1994-11-06T8:49:370Z", None),
+            ("1994-11-06T08:49:61Z", None),
+            ("1994-11-06T24:00:00Z", None),
+            ("1994-11-06T08:60:00Z", None),
+            ("1994-11-06T+8:49:37Z", None),
+            ("1994-11-06t08:49:37z", None),
+            ("1994-11-06T08:49:37Z ", None),
+            ("1994-11-06T08:49:37+1:00", None),
+            ("1994-11-06T08:49:37+01:00:00", None),
+            ("1994-11-06T08:49:37+18446744073709551615:00", None),
+            ("1994-11-06T08:49:3\u{e9}Z", None),
+            ("yesterday", None),
             ("", None),
         ] {
             assert_eq!(parse_rfc3339(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_that_state_none_are_not_meant() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", false),
+            ("1970-01-01T00:00:01Z", false),
+            ("1980-01-01T00:00:01Z", false),
+            ("1985-10-26T08:15:00Z", false),
+            ("1994-11-06T08:49:37Z", true),
+            ("9999-12-31T23:59:59Z", true),
+            ("9999-12-31T23:59:59-00:01", false),
+        ] {
+            let found = parse_rfc3339(text).is_some_and(is_meant);
+            assert_eq!(found, expected, "{text}");
         }
     }
 

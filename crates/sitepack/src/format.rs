@@ -96,6 +96,8 @@ pub(crate) struct Header {
     /// Which encoder makes the contents that are made when they are asked for: see
     /// [`GZIP_MAKER`](crate::made::GZIP_MAKER).
     pub(crate) gzip_maker: u32,
+    /// Contents are made of zstd frames: 1, else 0.
+    pub(crate) has_frames: u32,
 }
 
 impl Header {
@@ -162,6 +164,7 @@ impl Header {
         }
         out.extend_from_slice(&self.gzip_maker.to_le_bytes());
         out.extend_from_slice(&self.field_sets.to_le_bytes());
+        out.extend_from_slice(&self.has_frames.to_le_bytes());
         out.resize(HEADER_DIGEST_AT, 0);
         let digest = Digest::of(&out);
         out.extend_from_slice(&digest.0);
@@ -233,8 +236,10 @@ impl Header {
             provenance: fields.span()?,
             gzip_maker: fields.u32()?,
             field_sets: 0,
+            has_frames: 0,
         };
         header.field_sets = fields.u32()?;
+        header.has_frames = fields.u32()?;
         Some(header)
     }
 }

@@ -26,6 +26,8 @@ pub mod made;
 mod path;
 mod reader;
 pub mod rules;
+mod summary;
+pub mod tar;
 #[cfg(test)]
 mod testing;
 mod verify;
@@ -41,4 +43,5 @@ pub use format::Making;
 pub use made::{Maker, Recipe};
 pub use path::{PathError, SitePath, percent_encode};
 pub use reader::{Entry, FieldParts, OwnedSite, Redirect, Representation, Resource, Rule, Site};
+pub use summary::Summary;
 pub use verify::Fault;

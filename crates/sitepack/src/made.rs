@@ -24,6 +24,11 @@ pub const GZIP_MAKER: u32 = 1;
 /// 700 KB, an encoder 400.
 const KEPT_MAX: usize = 4;
 
+/// How many dictionaries the process keeps ready for all decoders: those of as many sites, of up to
+/// 2 MiB each.
+#[cfg(feature = "zstd")]
+const READY_MAX: usize = 4;
+
 /// How to make a content.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe<'a> {
@@ -157,7 +162,7 @@ mod with_zstd {
     use zstd::dict::DecoderDictionary;
     use zstd::stream::raw::{Decoder, InBuffer, Operation as _, OutBuffer};
 
-    use super::{KEPT_MAX, damaged};
+    use super::{KEPT_MAX, READY_MAX, damaged};
     use crate::digest::Digest;
 
     /// Decoders that are ready for the dictionary of this identity, the last one used last: its
@@ -165,7 +170,8 @@ mod with_zstd {
     static KEPT: Mutex<Vec<(Identity, Decoder<'static>)>> = Mutex::new(Vec::new());
 
     /// Dictionaries that are ready for use, for as long as the process runs: one, unless it
-    /// serves one site after another.
+    /// serves one site after another. Those beyond [`READY_MAX`] go with their decoders, each of
+    /// which has its own copy.
     static READY: Mutex<Vec<(Identity, &'static DecoderDictionary<'static>)>> =
         Mutex::new(Vec::new());
 
@@ -184,6 +190,7 @@ mod with_zstd {
         let known = all.iter().find(|(known, _)| *known == identity);
         let ready: &'static DecoderDictionary<'static> = match known {
             Some((_, ready)) => ready,
+            None if all.len() >= READY_MAX => return Decoder::with_dictionary(dictionary),
             None => {
                 let ready = Box::leak(Box::new(DecoderDictionary::copy(dictionary)));
                 all.push((identity, ready));

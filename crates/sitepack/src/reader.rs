@@ -22,10 +22,15 @@ pub struct Site<'a> {
 }
 
 /// A packed site together with its bytes, which go when it goes.
-#[derive(Debug)]
 pub struct OwnedSite {
-    bytes: Vec<u8>,
+    bytes: Box<dyn AsRef<[u8]> + Send + Sync>,
     header: Header,
+}
+
+impl std::fmt::Debug for OwnedSite {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "OwnedSite({})", self.header.digest)
+    }
 }
 
 impl OwnedSite {
@@ -33,8 +38,9 @@ impl OwnedSite {
     ///
     /// # Errors
     /// When `bytes` are not a whole packed site of this version.
-    pub fn open(bytes: Vec<u8>) -> Result<OwnedSite, OpenError> {
-        let header = Site::open(&bytes)?.header;
+    pub fn open(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<OwnedSite, OpenError> {
+        let header = Site::open(bytes.as_ref())?.header;
+        let bytes = Box::new(bytes);
         Ok(OwnedSite { bytes, header })
     }
 
@@ -42,7 +48,7 @@ impl OwnedSite {
     #[must_use]
     pub fn site(&self) -> Site<'_> {
         Site {
-            bytes: &self.bytes,
+            bytes: (*self.bytes).as_ref(),
             header: self.header.clone(),
         }
     }
@@ -270,6 +276,13 @@ impl<'a> Site<'a> {
     #[must_use]
     pub fn modified(&self) -> Option<u64> {
         self.header.modified
+    }
+
+    /// Whether this program can make all that the site does not store: one without the feature
+    /// `zstd` makes nothing of zstd frames.
+    #[must_use]
+    pub fn can_be_made(&self) -> bool {
+        cfg!(feature = "zstd") || self.header.has_frames == 0
     }
 
     /// Where the site came from, as JSON, if it says.

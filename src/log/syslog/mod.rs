@@ -17,7 +17,9 @@ mod sender;
 mod wire;
 
 use std::fmt;
-use std::sync::Arc;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use options::{FACILITIES, Protocol, Receiver, Standard, SyslogOptions, is_tag};
@@ -42,23 +44,47 @@ pub(super) struct Syslog {
     queue: Arc<Queue>,
     /// Who receives.
     name: String,
+    socket: Option<PathBuf>,
+    /// What sends, until it does.
+    sender: Mutex<Option<Sender>>,
 }
 
 impl Syslog {
-    /// Finds the receiver, and begins.
+    /// Finds the receiver.
     ///
     /// # Errors
-    /// When it cannot be found, does not accept, or there can be no thread.
-    pub(super) fn start(options: &SyslogOptions) -> Result<Arc<Syslog>, String> {
+    /// When it cannot be found, or does not accept.
+    pub(super) fn open(options: &SyslogOptions) -> Result<Arc<Syslog>, String> {
         let name = options.receiver.to_string();
-        let failed = |e| format!("failed to log to `{name}`: {e}");
         let queue = Arc::new(Queue::new(SYSLOG_WAITING_BYTES_MAX));
-        let sender = Sender::new(options, queue.clone()).map_err(failed)?;
-        std::thread::Builder::new()
-            .name("syslog".to_owned())
-            .spawn(move || sender.run())
-            .map_err(failed)?;
-        Ok(Arc::new(Syslog { queue, name }))
+        let sender = Sender::new(options, queue.clone());
+        let sender = sender.map_err(|e| format!("failed to log to `{name}`: {e}"))?;
+        let socket = sender.socket();
+        let sender = Mutex::new(Some(sender));
+        Ok(Arc::new(Syslog {
+            queue,
+            name,
+            socket,
+            sender,
+        }))
+    }
+
+    /// Begins to send, unless it does.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub(super) fn start(&self) -> io::Result<()> {
+        let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = sender.take() {
+            let builder = std::thread::Builder::new().name("syslog".to_owned());
+            builder.spawn(move || sender.run())?;
+        }
+        Ok(())
+    }
+
+    /// The Unix socket on which the receiver was found, if it was on one.
+    pub(super) fn socket(&self) -> Option<PathBuf> {
+        self.socket.clone()
     }
 
     /// Adds a message.
@@ -75,6 +101,8 @@ impl Syslog {
 
     /// Waits until all is sent, or for a moment at most.
     pub(super) fn finish(&self) {
+        // A start may have failed before there was a thread.
+        let _ = self.start();
         let at_most = Duration::from_millis(SYSLOG_END_MILLISECONDS_MAX);
         let sent = self.queue.flush(at_most);
         let lost = self.dropped();

@@ -31,6 +31,18 @@ pub struct SyslogOptions {
     pub facility: u8,
 }
 
+impl SyslogOptions {
+    /// The TCP port that is connected to.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        match (&self.receiver, self.protocol) {
+            (Receiver::Network(_, port), Protocol::Tcp) => Some(*port),
+            (Receiver::Network(..), Protocol::Udp) => None,
+            (Receiver::Local | Receiver::Socket(_), Protocol::Udp | Protocol::Tcp) => None,
+        }
+    }
+}
+
 /// Who receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receiver {

@@ -1,6 +1,7 @@
 //! The thread that sends to syslog.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,11 @@ impl Sender {
             told: 0,
             told_at: None,
         })
+    }
+
+    /// The Unix socket on which the receiver was found, if it was on one.
+    pub(super) fn socket(&self) -> Option<PathBuf> {
+        self.wire.socket()
     }
 
     /// Sends what is in the queue, for ever.

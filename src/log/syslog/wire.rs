@@ -4,7 +4,6 @@ use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _, UdpSocket};
 #[cfg(unix)]
 use std::os::unix::net::UnixDatagram;
-#[cfg(unix)]
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,13 +65,23 @@ impl Wire {
         }
     }
 
-    /// Connects anew, after an error.
+    /// The Unix socket of the receiver, if it is on one.
+    pub(super) fn socket(&self) -> Option<PathBuf> {
+        match self {
+            Wire::Udp(_) | Wire::Tcp { .. } => None,
+            #[cfg(unix)]
+            Wire::Local { path, .. } => Some(path.clone()),
+        }
+    }
+
+    /// Connects anew, after an error. A sandbox may permit no new socket for datagrams; an old one
+    /// can be connected again.
     pub(super) fn reconnect(&mut self) -> io::Result<()> {
         match self {
             Wire::Udp(_) => Ok(()),
             Wire::Tcp { addresses, stream } => tcp(addresses).map(|fresh| *stream = Some(fresh)),
             #[cfg(unix)]
-            Wire::Local { path, socket } => local(path).map(|fresh| *socket = fresh),
+            Wire::Local { path, socket } => socket.connect(path),
         }
     }
 

@@ -16,9 +16,10 @@ use crate::log::Line;
 use crate::origin::Origin;
 use crate::reason::Reason;
 use crate::response::{Connection as Field, Content, Response};
-use crate::server::Context;
 use crate::server::conversation::{Answer, Conversation, Terms, Turn};
 use crate::server::making::Pump;
+use crate::server::proxy::{Client, Malformed, Versions};
+use crate::server::{Context, Proxies, Role};
 
 /// What a thread keeps for all of its connections, so that none keeps it for itself.
 pub(super) struct Scratch {
@@ -80,7 +81,7 @@ pub(super) struct Means<'a, 's> {
     pub(super) scratch: &'a mut Scratch,
     pub(super) context: &'a Context,
     pub(super) origin: &'a Origin<'s>,
-    pub(super) terms: Terms,
+    pub(super) terms: Terms<'a>,
     pub(super) budget: Budget,
 }
 
@@ -134,7 +135,13 @@ impl Budget {
 
 pub(super) struct Connection<'s> {
     stream: Stream,
+    role: Role,
+    /// The client, or the last proxy before this server that says nothing of its own.
     peer: Option<IpAddr>,
+    /// The header of the PROXY protocol that has to come first, until it has.
+    header: Option<Versions>,
+    /// The peer is a proxy whose forwarding fields are believed.
+    is_trusted: bool,
     conversation: Conversation<'s>,
     /// Input that the conversation did not take yet.
     input: Vec<u8>,
@@ -172,7 +179,10 @@ impl<'s> Connection<'s> {
     pub(super) fn new(stream: Stream, peer: Option<IpAddr>) -> Connection<'s> {
         Connection {
             stream,
+            role: Role::Site,
             peer,
+            header: None,
+            is_trusted: false,
             conversation: Conversation::default(),
             input: Vec::new(),
             hungry: true,
@@ -184,6 +194,21 @@ impl<'s> Connection<'s> {
             holds_little: false,
             queued: false,
         }
+    }
+
+    /// The same by a listener with this role, and perhaps by way of proxies.
+    pub(super) fn with(self, role: Role, proxies: &Proxies) -> Connection<'s> {
+        Connection {
+            role,
+            header: proxies.header,
+            is_trusted: proxies.trusted.believes(self.peer),
+            ..self
+        }
+    }
+
+    /// What is served on it.
+    pub(super) fn role(&self) -> Role {
+        self.role
     }
 
     pub(super) fn stream(&mut self) -> &mut Stream {
@@ -325,14 +350,26 @@ impl<'s> Connection<'s> {
     /// Lets the conversation take what it can of `input`, and sends its answers: how much it took.
     fn converse(&mut self, input: &[u8], means: &mut Means<'_, 's>) -> (usize, Step) {
         let context = means.context;
-        let mut taken = 0;
+        let mut taken = match self.take_header(input, context) {
+            Ok(Some(taken)) => taken,
+            Ok(None) => {
+                self.hungry = true;
+                return (0, ControlFlow::Continue(()));
+            }
+            Err(Malformed) => return (input.len(), ControlFlow::Break(After::Over)),
+        };
+        let trusted = self.is_trusted.then_some(&context.proxies.trusted);
+        let terms = Terms {
+            trusted,
+            ..means.terms
+        };
         loop {
             let rest = input.get(taken..).unwrap_or_default();
             #[cfg(test)]
             super::tests::panic_if_asked("turn", rest);
             let is_timed = context.access_log.is_on() && !rest.is_empty();
             let started = is_timed.then(Instant::now);
-            let (used, turn) = self.conversation.next(rest, means.origin, &means.terms);
+            let (used, turn) = self.conversation.next(rest, means.origin, &terms);
             taken += used;
             match turn {
                 Turn::More { .. } => {
@@ -352,6 +389,26 @@ impl<'s> Connection<'s> {
                 }
             }
         }
+    }
+
+    /// Takes the header that has to come first: how many bytes, if it is there or there is none.
+    fn take_header(&mut self, input: &[u8], context: &Context) -> Result<Option<usize>, Malformed> {
+        let Some(versions) = self.header else {
+            return Ok(Some(0));
+        };
+        let read = versions.read(input);
+        let header = read.inspect_err(|_| context.statistics.proxy_header_refused())?;
+        let Some(header) = header else {
+            return Ok(None);
+        };
+        self.header = None;
+        self.peer = match header.client {
+            Client::Peer => self.peer,
+            Client::At(address) => Some(address),
+            Client::Unix => None,
+        };
+        self.is_trusted = context.proxies.trusted.believes(self.peer);
+        Ok(Some(header.bytes))
     }
 
     /// Sends an answer; `said` is the input in which the request was.
@@ -537,6 +594,10 @@ impl<'s> Connection<'s> {
 
     /// The request did not come in time.
     pub(super) fn time_out(&mut self, means: &mut Means<'_, 's>) -> After {
+        if self.header.is_some() {
+            means.context.statistics.proxy_header_refused();
+            return After::Over;
+        }
         if !self.has_begun() || self.output.is_some() {
             return After::Over;
         }
@@ -568,7 +629,7 @@ impl<'s> Connection<'s> {
         }
         context.access_log.record(&Line {
             time,
-            peer: self.peer,
+            peer: answer.client.or(self.peer),
             method: answer.method.of(said),
             target: answer.target.of(said),
             host: answer.host.of(said),
@@ -661,6 +722,7 @@ mod tests {
                     requests_max: u32::MAX,
                     draining: false,
                     now: 1_795_305_600,
+                    trusted: None,
                 },
                 budget,
             })

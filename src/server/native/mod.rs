@@ -1,4 +1,4 @@
-//! The native engine: one event loop a thread, a listener each, nothing that blocks.
+//! The native engine: one event loop a thread, a listener of each address, nothing that blocks.
 //!
 //! 1. Small answers leave in one gathering write: a head put together from prepared lines, and
 //!    the content from where it lies. Large ones leave by sendfile from the executable itself.
@@ -40,34 +40,29 @@ use slab::Slab;
 use self::connection::{After, Budget, Connection, Means, Scratch};
 use self::stream::Stream;
 use self::timers::{Timers, Wait};
-use super::address::SocketFile;
 use super::conversation::Terms;
 use super::served::Generation;
-use super::{Bound, Context, Listener};
+use super::socket_file::SocketFile;
+use super::{Bound, Context, Listener, Role};
 use crate::limits::{
     ACCEPT_PAUSE_MILLISECONDS, DESCRIPTORS_MIN, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX,
-    REQUEST_GRACE_MILLISECONDS, TURN_EVENTS_MAX, WRITE_PROGRESS_BYTES_MIN,
+    LISTENERS_MAX, REQUEST_GRACE_MILLISECONDS, TURN_EVENTS_MAX, WRITE_PROGRESS_BYTES_MIN,
 };
 use crate::log::{fail, warn};
 use crate::origin::Origin;
 
-const LISTENER: Token = Token(usize::MAX);
-const WAKER: Token = Token(usize::MAX - 1);
+const WAKER: Token = Token(usize::MAX);
+/// Tokens from here on are of listeners, in their order; those of connections are their keys.
+const LISTENERS: usize = WAKER.0 - LISTENERS_MAX;
 
 /// Serves until the shutdown has begun and what was in flight is answered.
-pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
+pub(super) fn serve(bound: Vec<Bound>, context: &Arc<Context>) -> io::Result<()> {
     raise_descriptor_limit();
-    let Bound {
-        mut listeners,
-        socket_file,
-    } = bound;
-    // A loop has one connection at least.
-    listeners.truncate(context.options.connections.connections.max(1));
     let mut threads = Vec::new();
     let mut served = Ok(());
     let mut generation = context.served.current();
     loop {
-        let started = start(&listeners, &socket_file, &generation, context, &mut threads);
+        let started = start(&bound, &generation, context, &mut threads);
         if started.is_err() {
             context.begin_shutdown();
         }
@@ -83,7 +78,7 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
         }
     }
     // The loops have handles of their own, and know when to close them.
-    drop(listeners);
+    drop(bound);
     for thread in threads {
         served = served.and(end_of(thread));
     }
@@ -91,22 +86,23 @@ pub(super) fn serve(bound: Bound, context: &Arc<Context>) -> io::Result<()> {
     served
 }
 
-/// Starts the loops of a generation, each with a handle of its listener.
+/// Starts the loops of a generation, each with a handle of a listener of each address.
 fn start(
-    listeners: &[Listener],
-    socket_file: &SocketFile,
+    bound: &[Bound],
     generation: &Arc<Generation>,
     context: &Arc<Context>,
     threads: &mut Vec<JoinHandle<io::Result<()>>>,
 ) -> io::Result<()> {
     let connections_max = context.options.connections.connections.max(1);
-    let shares = shares(connections_max, listeners.len());
-    for ((number, listener), share) in (0..).zip(listeners).zip(shares) {
-        let listener = listener.try_clone()?;
+    // A loop has one connection at least.
+    let loops = bound.first().map_or(0, |bound| bound.listeners.len());
+    let loops = loops.min(connections_max);
+    for (number, share) in shares(connections_max, loops).enumerate().take(loops) {
+        let entrances = bound.iter().map(|bound| Entrance::of(bound, number));
+        let entrances = entrances.collect::<io::Result<Vec<_>>>()?;
         let (generation, context) = (generation.clone(), context.clone());
-        let socket_file = socket_file.clone();
         let work = move || {
-            let run = || Loop::new(listener, socket_file, share, &context, &generation)?.run();
+            let run = || Loop::new(entrances, share, &context, &generation)?.run();
             run_to_the_end(run, &context)
         };
         let builder = thread::Builder::new().name(format!("loop-{number}"));
@@ -171,10 +167,10 @@ impl Accepting {
         })
     }
 
-    fn register(&mut self, poll: &Poll) -> io::Result<()> {
+    fn register(&mut self, poll: &Poll, token: Token) -> io::Result<()> {
         match self {
-            Accepting::Tcp(one) => one.register(poll.registry(), LISTENER, Interest::READABLE),
-            Accepting::Unix(one) => one.register(poll.registry(), LISTENER, Interest::READABLE),
+            Accepting::Tcp(one) => one.register(poll.registry(), token, Interest::READABLE),
+            Accepting::Unix(one) => one.register(poll.registry(), token, Interest::READABLE),
         }
     }
 
@@ -202,14 +198,37 @@ impl Accepting {
     }
 }
 
+/// Where connections come in.
+struct Entrance {
+    listener: Accepting,
+    role: Role,
+    socket_file: SocketFile,
+    /// Connections may be waiting to be accepted.
+    acceptable: bool,
+}
+
+impl Entrance {
+    /// The one of the loop with this number, with a handle of its own.
+    fn of(bound: &Bound, number: usize) -> io::Result<Entrance> {
+        let listener = bound.listeners.get(number).map(Listener::try_clone);
+        let listener = listener.unwrap_or_else(|| Err(io::ErrorKind::InvalidInput.into()))?;
+        Ok(Entrance {
+            listener: Accepting::new(listener)?,
+            role: bound.role,
+            socket_file: bound.socket_file.clone(),
+            acceptable: false,
+        })
+    }
+}
+
 /// An event loop and all that it owns.
 struct Loop<'g> {
     context: &'g Arc<Context>,
     generation: &'g Generation,
     origin: Origin<'g>,
     poll: Poll,
-    listener: Option<Accepting>,
-    socket_file: SocketFile,
+    /// None once they are closed.
+    entrances: Vec<Entrance>,
     connections: Slab<Connection<'g>>,
     /// This thread's share of the bound.
     connections_max: usize,
@@ -219,8 +238,6 @@ struct Loop<'g> {
     yielded: VecDeque<usize>,
     /// When to accept again after the system had no descriptor left, in milliseconds.
     accept_again: Option<u64>,
-    /// Connections may be waiting to be accepted.
-    acceptable: bool,
     started: Instant,
     /// The time since then in milliseconds, as of the last events: what happens in one turn of
     /// the loop happens at one time.
@@ -229,7 +246,7 @@ struct Loop<'g> {
     drain: Option<Drain>,
 }
 
-/// When the listener closes, and when all ends, in milliseconds.
+/// When the listeners close, and when all ends, in milliseconds.
 #[derive(Clone, Copy)]
 struct Drain {
     closes: u64,
@@ -238,15 +255,15 @@ struct Drain {
 
 impl<'g> Loop<'g> {
     fn new(
-        listener: Listener,
-        socket_file: SocketFile,
+        mut entrances: Vec<Entrance>,
         connections_max: usize,
         context: &'g Arc<Context>,
         generation: &'g Generation,
     ) -> io::Result<Loop<'g>> {
         let poll = Poll::new()?;
-        let mut listener = Accepting::new(listener)?;
-        listener.register(&poll)?;
+        for (number, entrance) in (LISTENERS..).zip(&mut entrances) {
+            entrance.listener.register(&poll, Token(number))?;
+        }
         let waker = Waker::new(poll.registry(), WAKER)?;
         generation.ending.on_begin(move || {
             // A loop that cannot be woken looks at its next event.
@@ -265,15 +282,13 @@ impl<'g> Loop<'g> {
             generation,
             origin: generation.origin(),
             poll,
-            listener: Some(listener),
-            socket_file,
+            entrances,
             connections: Slab::new(),
             connections_max,
             timers: Timers::new(patience),
             scratch: Scratch::new(),
             yielded: VecDeque::new(),
             accept_again: None,
-            acceptable: false,
             started: Instant::now(),
             time: 0,
             drain: None,
@@ -319,7 +334,7 @@ impl<'g> Loop<'g> {
         }
         let now = self.time;
         let closes = self.drain.map(|drain| drain.closes);
-        let closes = closes.filter(|_| self.listener.is_some());
+        let closes = closes.filter(|_| !self.entrances.is_empty());
         let ends = self.drain.map(|drain| drain.ends);
         let fixed = [self.accept_again, closes, ends].into_iter().flatten();
         let fixed = fixed.map(|at| at.saturating_sub(now)).min();
@@ -330,8 +345,12 @@ impl<'g> Loop<'g> {
 
     fn handle(&mut self, event: &Event) {
         match event.token() {
-            LISTENER => self.acceptable = true,
             WAKER => {}
+            Token(number @ LISTENERS..) => {
+                if let Some(entrance) = self.entrances.get_mut(number - LISTENERS) {
+                    entrance.acceptable = true;
+                }
+            }
             Token(key) => {
                 let Some(connection) = self.connections.get_mut(key) else {
                     return;
@@ -364,10 +383,13 @@ impl<'g> Loop<'g> {
             return;
         };
         let before = connection.answered();
+        let origin = match connection.role() {
+            Role::Site => &self.origin,
+        };
         let mut means = Means {
             scratch: &mut self.scratch,
             context: self.context,
-            origin: &self.origin,
+            origin,
             terms,
             budget: Budget::TURN,
         };
@@ -383,12 +405,13 @@ impl<'g> Loop<'g> {
         self.settle(key, after);
     }
 
-    fn terms(&self) -> Terms {
+    fn terms(&self) -> Terms<'static> {
         Terms {
             limits: *self.origin.limits(),
             requests_max: self.context.options.connections.requests,
             draining: self.generation.ending.is_begun(),
             now: self.scratch.now,
+            trusted: None,
         }
     }
 
@@ -445,9 +468,9 @@ impl<'g> Loop<'g> {
         self.close(key);
     }
 
-    /// Whether the listener is closed, and what idles with it.
+    /// Whether the listeners are closed, and what idles with them.
     fn is_draining(&self) -> bool {
-        self.drain.is_some() && self.listener.is_none()
+        self.drain.is_some() && self.entrances.is_empty()
     }
 
     fn close(&mut self, key: usize) {
@@ -481,18 +504,40 @@ impl<'g> Loop<'g> {
     fn accept_if_possible(&mut self) {
         if self.accept_again.is_some_and(|at| at <= self.time) {
             self.accept_again = None;
-            self.acceptable = true;
+            self.look_for_connections();
         }
-        while self.acceptable && self.accept_again.is_none() && self.has_room() {
-            let Some(listener) = &self.listener else {
-                return;
-            };
-            match listener.accept() {
-                Ok(connection) => self.admit(connection),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.acceptable = false,
-                Err(error) if is_passing(&error) => {}
-                Err(error) => self.pause_accepting(&error),
+        for number in 0..self.entrances.len() {
+            while self.is_acceptable(number) && self.accept_again.is_none() && self.has_room() {
+                self.accept(number);
             }
+        }
+    }
+
+    /// Notes that connections may be waiting everywhere.
+    fn look_for_connections(&mut self) {
+        for entrance in &mut self.entrances {
+            entrance.acceptable = true;
+        }
+    }
+
+    fn is_acceptable(&self, number: usize) -> bool {
+        let entrance = self.entrances.get(number);
+        entrance.is_some_and(|entrance| entrance.acceptable)
+    }
+
+    /// Accepts one connection.
+    fn accept(&mut self, number: usize) {
+        let Some(entrance) = self.entrances.get_mut(number) else {
+            return;
+        };
+        match entrance.listener.accept() {
+            Ok(connection) => {
+                let role = entrance.role;
+                self.admit(connection.with(role, &self.context.proxies));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => entrance.acceptable = false,
+            Err(error) if is_passing(&error) => {}
+            Err(error) => self.pause_accepting(&error),
         }
     }
 
@@ -561,18 +606,20 @@ impl<'g> Loop<'g> {
             let ends = closes + DRAIN_SECONDS_MAX * 1000;
             Drain { closes, ends }
         });
-        if now < drain.closes || self.listener.is_none() {
+        if now < drain.closes || self.entrances.is_empty() {
             return;
         }
         if is_last {
-            self.socket_file.remove();
+            for entrance in &self.entrances {
+                entrance.socket_file.remove();
+            }
             // Whoever the system has already let in is still served.
-            self.acceptable = true;
+            self.look_for_connections();
             self.accept_if_possible();
         }
-        if let Some(mut listener) = self.listener.take() {
+        for mut entrance in std::mem::take(&mut self.entrances) {
             // One that cannot be is told of until the loop ends.
-            let _ = listener.deregister(&self.poll);
+            let _ = entrance.listener.deregister(&self.poll);
         }
         let idle: Vec<usize> = self
             .connections
@@ -593,7 +640,7 @@ impl<'g> Loop<'g> {
         let Some(drain) = self.drain else {
             return false;
         };
-        if self.listener.is_some() {
+        if !self.entrances.is_empty() {
             return false;
         }
         let late = self.time >= drain.ends;

@@ -7,8 +7,9 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
-use sitepack::format::HEADER_BYTES;
+use sitepack::format::{HEADER_BYTES, PAGE_BYTES};
 
+use crate::limits::SITE_OFFSET_BYTES_MAX;
 use crate::log::warn;
 
 /// A file that holds the packed site that is being served.
@@ -35,6 +36,24 @@ impl SiteFile {
         let offset = maps.lines().find_map(|line| file_offset(line, address));
         let offset = offset.ok_or_else(|| io::Error::other("the site is in no mapped file"))?;
         SiteFile::new(File::open("/proc/self/exe")?, offset, site)
+    }
+
+    /// A file that holds `site` on a page boundary, such as an executable: the first place where
+    /// the site's header is, which holds the digest of all that follows.
+    ///
+    /// # Errors
+    /// When it is nowhere, or not near enough to the file's start.
+    pub fn within(file: File, site: &'static [u8]) -> io::Result<SiteFile> {
+        let end = file.metadata()?.len().min(SITE_OFFSET_BYTES_MAX);
+        let step = usize::try_from(PAGE_BYTES).unwrap_or(usize::MAX);
+        let mut header = [0; HEADER_BYTES];
+        for offset in (0..end).step_by(step) {
+            file.read_exact_at(&mut header, offset)?;
+            if site.starts_with(&header) {
+                return SiteFile::new(file, offset, site);
+            }
+        }
+        Err(io::Error::other("the file does not hold the site"))
     }
 
     /// A file that holds `site` at `offset`.
@@ -139,6 +158,11 @@ mod tests {
             file.offset_of(site).map(|offset| offset + 100)
         );
         assert_eq!(file.offset_of(b"elsewhere"), None);
+        let by_search = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+        let by_search = SiteFile::within(by_search, site).unwrap();
+        assert_eq!(by_search.offset_of(site), file.offset_of(site));
+        let other = std::fs::File::open("/bin/sh").unwrap();
+        assert!(SiteFile::within(other, site).is_err());
         let elsewhere: &'static [u8] = Box::leak(site.to_vec().into_boxed_slice());
         assert!(SiteFile::executable(elsewhere).is_err());
     }

@@ -97,7 +97,7 @@ fn a_loop_that_fails_ends_the_server_with_an_error() {
         panic!("not TCP")
     };
     let serving = context.clone();
-    let server = thread::spawn(move || serve(Engine::Native, bound, &serving));
+    let server = thread::spawn(move || serve(Engine::Native, vec![bound], &serving));
     let _stream = TcpStream::connect(address).unwrap();
     let begun = Instant::now();
     while !context.shutdown.is_begun() {
@@ -169,7 +169,7 @@ impl Server {
             panic!("not TCP")
         };
         let serving = context.clone();
-        thread::spawn(move || serve(Engine::Native, bound, &serving).unwrap());
+        thread::spawn(move || serve(Engine::Native, vec![bound], &serving).unwrap());
         Server { context, address }
     }
 

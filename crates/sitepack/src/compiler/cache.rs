@@ -6,11 +6,12 @@
 //! over.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use super::part::Part;
 use crate::coding::ContentCoding;
 use crate::digest::Digest;
 
@@ -54,19 +55,19 @@ impl Cache {
         let file = self.file(key);
         let written = self.written.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{written}.part", std::process::id());
-        let part = self.directory.join(name);
+        let path = self.directory.join(name);
         let rest = encode(coded);
+        let part = Part::begin(&path);
         let write = || {
             fs::create_dir_all(file.parent().unwrap_or(&self.directory))?;
-            let mut out = fs::File::create(&part)?;
+            let mut out = fs::File::create(&path)?;
             out.write_all(&Digest::of(&rest).0)?;
             out.write_all(&rest)?;
             drop(out);
-            fs::rename(&part, &file)
+            part.finish(&file)
         };
-        if write().is_err() {
-            let _ = fs::remove_file(&part);
-        }
+        // Without it the next time takes longer.
+        let _: io::Result<()> = write();
     }
 
     /// Removes what is too old or too much. Only worth its time when something was added.

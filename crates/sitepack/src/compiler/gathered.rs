@@ -59,7 +59,6 @@ impl Gathered {
         let Opened { tree, from, digest } = opened;
         self.left_out.extend_from_slice(&tree.left_out);
         self.inputs.extend_from_slice(&tree.inputs);
-        let modified = tree.modified;
         let rendered = match mount.kind {
             Kind::Poems => render::poems(at, number, tree, base_url)?,
             Kind::Files => files::files(at, number, mount.style, tree)?,
@@ -75,7 +74,7 @@ impl Gathered {
             kind: mount.kind,
             from,
             digest,
-            modified: modified.or(rendered.modified),
+            modified: rendered.modified,
         });
         Ok(())
     }

@@ -29,6 +29,7 @@ mod gathered;
 mod headers;
 mod index;
 mod page;
+mod part;
 mod poem;
 mod policy;
 mod read;
@@ -54,6 +55,7 @@ pub use self::error::Error;
 pub use self::finding::{Finding, FindingKind};
 use self::gathered::Gathered;
 use self::page::Page;
+pub use self::part::abandon;
 pub use self::sources::Source;
 pub use self::survey::Csp;
 use self::survey::Survey;
@@ -123,6 +125,7 @@ pub struct Mount {
     from: Source,
     kind: Kind,
     root: Option<String>,
+    skips_hidden: bool,
     style: files::Style,
 }
 
@@ -141,8 +144,17 @@ impl Mount {
             from,
             kind: Kind::Poems,
             root: None,
+            skips_hidden: false,
             style: files::Style::default(),
         }
+    }
+
+    /// The same without what has a name that begins with a dot, which of poems is an error
+    /// otherwise.
+    #[must_use]
+    pub fn without_hidden(mut self) -> Mount {
+        self.skips_hidden = true;
+        self
     }
 
     /// Files under `at` as they are.
@@ -150,6 +162,7 @@ impl Mount {
     pub fn files(at: &str, from: Source) -> Mount {
         Mount {
             kind: Kind::Files,
+            skips_hidden: true,
             ..Mount::poems(at, from)
         }
     }
@@ -303,7 +316,7 @@ impl Compiler {
     }
 
     /// The time of the data set in seconds since 1970, for `Last-Modified`. Without it the latest
-    /// date that a poem states counts; times of files never do.
+    /// counts that a poem or a source as a whole states; times of files in a directory never do.
     #[must_use]
     pub fn modified(mut self, seconds: Option<u64>) -> Compiler {
         self.modified = seconds;
@@ -416,7 +429,7 @@ impl Compiler {
             if gathered.mounts.iter().any(|other| *other == at.as_str()) {
                 return Err(Error::new("mount", &at, "two mounts have this path"));
             }
-            let skips_hidden = mount.kind == Kind::Files;
+            let skips_hidden = mount.skips_hidden;
             let root = mount.root.as_deref();
             let opened = sources::open(&mount.from, root, skips_hidden, rooms)?;
             gathered.add(mount, number, &at, opened, self.base_url.as_deref())?;

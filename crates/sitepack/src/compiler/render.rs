@@ -24,6 +24,7 @@ pub(crate) fn poems(
     tree: SourceTree,
     base_url: Option<&str>,
 ) -> Result<Rendered, Error> {
+    let stated = tree.modified;
     let mut read = Vec::new();
     for file in tree.files {
         let content = file.read()?.into_owned();
@@ -45,7 +46,10 @@ pub(crate) fn poems(
     }
     // The author's order: by date, then, or without one, by path.
     read.sort_by_key(|source| (source.poem.date.unwrap_or(u64::MAX), source.page.clone()));
-    Booklet::new(at, mount, read, base_url)?.render()
+    let mut rendered = Booklet::new(at, mount, read, base_url)?.render()?;
+    // An archive of today may hold poems of last year: whichever was stated last.
+    rendered.modified = rendered.modified.max(stated);
+    Ok(rendered)
 }
 
 struct Source {

@@ -250,12 +250,8 @@ mod fetched {
             .collect();
         let unpacked = archive::unpack_layers(&layers, rooms.scratch)
             .map_err(|e| Error::new("unpack the image", reference, e))?;
-        let created = image
-            .created
-            .as_deref()
-            .and_then(crate::date::parse_rfc3339);
         Ok(Unpacked {
-            modified: unpacked.modified.or(created),
+            modified: unpacked.modified.or(image.created),
             ..unpacked
         })
     }

@@ -9,7 +9,7 @@ use super::fields::{Fields, fields, own_fields};
 use super::index::{Index, Target};
 use crate::digest::{Digest, Running};
 use crate::format::{
-    FieldSet, HEADER_BYTES, Header, LARGE_CONTENT_BYTES, NONE, PAGE_BYTES, RecordKind,
+    FieldSet, HEADER_BYTES, Header, LARGE_CONTENT_BYTES, Making, NONE, PAGE_BYTES, RecordKind,
     RepresentationRecord, ResourceRecord, RuleRecord, Slot, Span, Text, hash, slot_and_tag,
 };
 use crate::made::GZIP_MAKER;
@@ -100,6 +100,7 @@ impl<'w, W: Read + Write + Seek> Contents<'w, W> {
             dictionary: self.dictionary,
             provenance: self.provenance,
             gzip_maker: GZIP_MAKER,
+            has_frames: u32::from(has_frames(index)),
         };
         let bytes = sections.seal(&header)?;
         header.total_bytes = header.index_offset + bytes.len() as u64;
@@ -381,13 +382,25 @@ fn read_back<R: Read + Seek>(file: &mut R, base: u64, index: &Index) -> Result<(
     holds(&site, index).map_err(failed)
 }
 
+/// Whether contents are made of zstd frames.
+fn has_frames(index: &Index) -> bool {
+    let needs = |encoded: &Encoded| match encoded.making {
+        Making::Unzstd | Making::UnzstdGzip => true,
+        Making::Stored | Making::Gunzip => false,
+    };
+    index.targets.values().any(|target| match target {
+        Target::Resource { resource, .. } => resource.representations.iter().any(needs),
+        Target::Redirect { .. } => false,
+    })
+}
+
 /// Everything that is stored, in the order of the file, with the digest if it is a content.
 fn stored(index: &Index) -> Vec<(Span, Option<Digest>)> {
     let mut spans = Vec::new();
     for target in index.targets.values() {
         if let Target::Resource { resource, .. } = target {
             for encoded in &resource.representations {
-                let is_content = encoded.making == crate::format::Making::Stored;
+                let is_content = encoded.making == Making::Stored;
                 spans.push((encoded.stored, is_content.then_some(encoded.digest)));
             }
         }

@@ -5,22 +5,15 @@
 //! store them is worth its code for a web site. The end has to be there (one block of zeros), so
 //! that an archive that was cut short is told from a whole one, and nothing but zeros after it.
 
-mod extension;
-mod header;
-
 use std::fs::File;
 use std::io::{self, Read};
 
-use self::extension::Extended;
-use self::header::{BLOCK_BYTES, Header, Type};
 use super::fault::Fault;
 use super::limits::{COPY_BYTES, EXTENSION_BYTES_MAX, FILE_BYTES_MAX};
 use super::name::{Name, Rooting};
 use super::stream::{self, Stream};
 use super::{Change, Kind, Tally, What, name};
-
-/// Times before the first web page, 1991, are what tools write to state none: 0, 1, 1980, 1985.
-const FIRST_WEB_PAGE_SECONDS: u64 = 662_688_000;
+use crate::tar::{BLOCK_BYTES, Extended, Header, SPARSE, Type, global_time};
 
 /// What an archive holds, in its order.
 pub(super) struct Members {
@@ -137,7 +130,7 @@ impl Reader<'_> {
             Type::LongName => extended.long_name(&said),
             Type::LongLink => extended.long_link(&said),
             Type::Extended => extended.records(&said),
-            Type::Global => extension::global_time(&said).map(|time| {
+            Type::Global => global_time(&said).map(|time| {
                 self.global_time = time.or(self.global_time);
             }),
             Type::File | Type::HardLink | Type::Link | Type::Directory => Ok(()),
@@ -153,7 +146,7 @@ impl Reader<'_> {
     ) -> Result<Option<Change>, Fault> {
         let kind = header.kind.map_err(Fault::whole)?;
         if extended.sparse {
-            return Err(Fault::whole(header::SPARSE));
+            return Err(Fault::whole(SPARSE));
         }
         let name = Name::parse(raw_name, self.rooting).map_err(Fault::whole)?;
         let link = extended.link.unwrap_or(header.link);
@@ -227,9 +220,8 @@ impl Times {
     }
 
     fn agreed(&self) -> Option<u64> {
-        let stated = FIRST_WEB_PAGE_SECONDS..=crate::date::LAST_SECOND;
         self.first
-            .filter(|time| !self.differ && stated.contains(time))
+            .filter(|time| !self.differ && crate::date::is_meant(*time))
     }
 }
 

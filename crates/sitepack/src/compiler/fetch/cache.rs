@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::client::{Answer, Client};
 use super::limits::BUFFER_BYTES;
+use crate::compiler::part::Part;
 use crate::digest::Digest;
 
 /// The directory of downloads.
@@ -51,15 +52,12 @@ impl Cache<'_> {
         if holds(&path, wanted) {
             return Ok(path);
         }
-        let part = path.with_extension("part");
-        let written = get().and_then(|answer| write(&part, wanted, client, answer));
-        let written =
-            written.and_then(|()| fs::rename(&part, &path).map_err(|e| failed(&path, &e)));
-        if let Err(cause) = written {
-            // What is left of it is written over by the next attempt.
-            let _ = fs::remove_file(&part);
-            return Err(cause);
-        }
+        let answer = get()?;
+        // What is left of it when this fails goes.
+        let part_path = path.with_extension("part");
+        let part = Part::begin(&part_path);
+        write(&part_path, wanted, client, answer)?;
+        part.finish(&path).map_err(|e| failed(&path, &e))?;
         Ok(path)
     }
 }

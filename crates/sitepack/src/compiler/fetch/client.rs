@@ -13,6 +13,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
 
+use remote::{Address, Deadline, First, Guard, Scheme, proxy_for, shorten, tls};
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderMap, Response, StatusCode};
 use ureq::unversioned::resolver::DefaultResolver;
@@ -20,12 +21,7 @@ use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Timeout};
 
 use super::Settings;
-use super::address::{Address, Scheme};
-use super::deadline::Deadline;
-use super::hosts::{First, Guard};
 use super::limits::{ERROR_BYTES_MAX, FIELD_SECTION_BYTES_MAX, REDIRECTS_MAX, RETRIES_MAX};
-use super::redact::shorten;
-use super::{certificates, proxy};
 
 const USER_AGENT: &str = concat!("chapbook/", env!("CARGO_PKG_VERSION"));
 
@@ -66,7 +62,7 @@ impl<'a> Client<'a> {
         let first = First::default();
         let config = Agent::config_builder()
             .proxy(None) // chosen for each address, see `proxy`
-            .tls_config(certificates::tls(settings.env)?)
+            .tls_config(tls(settings.env)?)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -143,7 +139,7 @@ impl<'a> Client<'a> {
     fn ask(&self, request: Request<'_>, until: Deadline) -> Result<Step, String> {
         let address = request.address;
         let named = |cause: &dyn fmt::Display| format!("`{address}`: {cause}");
-        let proxy = proxy::proxy_for(address, self.settings.env)?;
+        let proxy = proxy_for(address, self.settings.env)?;
         let admitted = self.first.admit(&address.host, proxy.is_some());
         admitted.map_err(|cause| named(&cause))?;
         let mut asked = self

@@ -7,9 +7,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use remote::Lookup;
 use serde_json::Value;
 
-use super::Lookup;
 use super::limits::{DOCKER_CONFIG_BYTES_MAX, TOKEN_BYTES_MAX};
 
 /// The value of `Authorization` for a registry, if somebody has logged in to it.

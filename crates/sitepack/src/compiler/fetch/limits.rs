@@ -28,24 +28,16 @@ pub(super) const REDIRECTS_MAX: u32 = 5;
 pub(super) const LAYERS_MAX: usize = 128;
 /// Image manifests and whatever else an index may name: more platforms than there are.
 pub(super) const MANIFESTS_MAX: usize = 256;
-/// An address. Signed addresses of cloud storage have about 2 KiB.
-pub(super) const ADDRESS_BYTES_MAX: usize = 8 << 10;
 /// The answer of a token service, of which the token is the largest part.
 pub(super) const TOKEN_ANSWER_BYTES_MAX: u64 = 256 << 10;
 /// A token, or a credential: it must fit into a field of a request.
 pub(super) const TOKEN_BYTES_MAX: usize = 32 << 10;
-/// `WWW-Authenticate`, all of it.
-pub(super) const CHALLENGE_BYTES_MAX: usize = 8 << 10;
 /// How much of an error's body is searched for the registry's error code.
 pub(super) const ERROR_BYTES_MAX: u64 = 4 << 10;
 /// Docker's configuration, which lists the registries that somebody logged in to.
 pub(super) const DOCKER_CONFIG_BYTES_MAX: u64 = 1 << 20;
-/// A file of certificates: Debian's bundle has 220 KiB.
-pub(super) const CERTIFICATES_BYTES_MAX: u64 = 4 << 20;
 /// The field section of an answer.
 pub(super) const FIELD_SECTION_BYTES_MAX: usize = 64 << 10;
-/// How much of a hostile text is shown in a message.
-pub(super) const SHOWN_CHARS_MAX: usize = 300;
 /// Read at a time.
 pub(super) const BUFFER_BYTES: usize = 64 << 10;
 

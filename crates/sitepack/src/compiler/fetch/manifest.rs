@@ -4,15 +4,15 @@
 //! image may have made it so. What a document is, it says itself (a registry's Content-Type is
 //! not covered by the digest); one that could be read as both is refused.
 
+use remote::shorten;
 use serde_json::{Map, Value};
 
 use super::limits::{LAYERS_MAX, MANIFESTS_MAX};
-use super::moment::moment;
 use super::platform::Platform;
-use super::redact::shorten;
 use super::reference::parse_digest;
 use crate::compiler::archive::Kind;
 use crate::compiler::fetch::layer_kind;
+use crate::date::{is_meant, parse_rfc3339};
 use crate::digest::Digest;
 
 /// What is asked for, the newest kind first.
@@ -56,7 +56,8 @@ pub(super) struct Manifest {
     /// If it is of a kind that can be read: other artefacts have other ones.
     pub(super) configuration: Option<Blob>,
     pub(super) layers: Vec<LayerBlob>,
-    pub(super) created: Option<String>,
+    /// In seconds since 1970.
+    pub(super) created: Option<u64>,
 }
 
 /// A layer that is still to be had.
@@ -129,9 +130,14 @@ pub(super) fn choose(candidates: &[Candidate], target: &Platform) -> Result<Blob
 }
 
 /// When an image was made, as its configuration says.
-pub(super) fn created(configuration: &[u8]) -> Result<Option<String>, String> {
+pub(super) fn created(configuration: &[u8]) -> Result<Option<u64>, String> {
     let json: Value = serde_json::from_slice(configuration).map_err(|_| "it is not JSON")?;
     Ok(json.get("created").and_then(Value::as_str).and_then(moment))
+}
+
+/// A moment in seconds since 1970, save those that reproducible builds put where there is none.
+fn moment(text: &str) -> Option<u64> {
+    parse_rfc3339(text).filter(|seconds| is_meant(*seconds))
 }
 
 impl Candidate {

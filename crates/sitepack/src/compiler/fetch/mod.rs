@@ -14,24 +14,17 @@
 //! 6. It blocks, and it is silent: a failure is one line that names the source, the address that
 //!    failed (without its query), and why.
 //!
-//! From the top: `oci` reads images (`reference`, `manifest`, `moment`, `platform`, `token`,
-//! `credentials`); `cache` keeps what came; `client` asks (`address`, `hosts`, `proxy`,
-//! `certificates`, `deadline`, `redact`).
+//! From the top: `oci` reads images (`reference`, `manifest`, `platform`, `token`, `credentials`);
+//! `cache` keeps what came; `client` asks, with what the crate `remote` knows of addresses, hosts
+//! and proxies.
 
-mod address;
 mod cache;
-mod certificates;
 mod client;
 mod credentials;
-mod deadline;
-mod hosts;
 mod limits;
 mod manifest;
-mod moment;
 mod oci;
 mod platform;
-mod proxy;
-mod redact;
 mod reference;
 mod token;
 
@@ -40,17 +33,14 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use self::address::Address;
+use remote::{Address, Lookup, redacted};
+
 use self::cache::{Cache, Wanted};
 use self::client::{Client, Request};
 use self::limits::Limits;
-use self::redact::redacted;
 use super::archive::Kind;
 use super::error::Error;
 use crate::digest::Digest;
-
-/// Reads a variable of the environment.
-type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The world, as far as fetching depends on it.
 #[derive(Clone, Copy)]
@@ -63,9 +53,9 @@ struct Settings<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
     pub(crate) layers: Vec<Layer>,
-    /// When it was made, in the form of RFC 3339: by its configuration, else by an annotation of
-    /// its manifest. None where that is the epoch, as reproducible builds have it.
-    pub(crate) created: Option<String>,
+    /// When it was made, in seconds since 1970: by its configuration, else by an annotation of its
+    /// manifest. None where that is the epoch, as reproducible builds have it.
+    pub(crate) created: Option<u64>,
 }
 
 /// A layer: a tar file, perhaps compressed.

@@ -1,6 +1,6 @@
 //! The platform whose image is taken, in the words that images use (Go's).
 
-use super::Lookup;
+use remote::Lookup;
 
 /// An operating system and an architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use ureq::Agent;
 use super::World;
 use crate::compiler::archive::Kind;
 use crate::compiler::fetch::{file, image};
+use crate::date::rfc3339;
 use crate::digest::Digest;
 
 const TOOL: &str = "docker-registry";
@@ -180,7 +181,10 @@ fn two_poems_come_from_docker_registry() {
         let cache = tempfile::tempdir().unwrap();
         let reference = format!("oci://{}/poems:v1@sha256:{digest}", registry.address);
         let found = image(&reference, cache.path()).unwrap();
-        assert_eq!(found.created.as_deref(), Some("2026-11-22T10:00:00Z"));
+        assert_eq!(
+            found.created.map(rfc3339).as_deref(),
+            Some("2026-11-22T10:00:00Z")
+        );
         for (layer, expected) in found.layers.iter().zip([&one, &two]) {
             assert_eq!(layer.kind, Kind::TarGzip);
             let mut plain = Vec::new();

@@ -1,0 +1,220 @@
+//! Debian's `docker-registry`, started on loopback with a configuration of its own (the packaged
+//! one listens everywhere), and skopeo, which reads what was pushed and writes what is pushed.
+
+use std::fs::{self, File};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::image::{DOCKER, Image, OCI, digest};
+use crate::{Place, has};
+
+const TOOL: &str = "docker-registry";
+/// What `htpasswd -B` makes of the user `u` and the password `p`.
+const HTPASSWD: &str = "u:$2b$05$zNufysiDPg7WBsh539khYu9B1YB0tg1WJSWo7RIkW3qGCopMYYhdK\n";
+
+/// Ends with the test.
+struct Registry {
+    child: Child,
+    address: String,
+}
+
+impl Registry {
+    fn start(directory: &Path, auth: &str) -> Registry {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        drop(listener);
+        let config = directory.join("registry.yml");
+        let storage = directory.join("storage").display().to_string();
+        let text = format!(
+            "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: \
+             '{storage}'}}}}\nhttp: {{addr: '{address}'}}\n{auth}"
+        );
+        fs::write(&config, text).unwrap();
+        let mut command = Command::new(TOOL);
+        let log = File::create(directory.join("registry.log")).unwrap();
+        command
+            .arg("serve")
+            .arg(&config)
+            .stderr(log.try_clone().unwrap());
+        let child = command.stdout(log).spawn().unwrap();
+        let registry = Registry { child, address };
+        for _ in 0..200 {
+            if TcpStream::connect(&registry.address).is_ok() {
+                return registry;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{TOOL} did not start");
+    }
+
+    fn name(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.address)
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// Runs skopeo; its standard output.
+fn skopeo(place: &Place, arguments: &[&str]) -> Vec<u8> {
+    let mut command = Command::new("skopeo");
+    command
+        .args(["--insecure-policy", "--tmpdir"])
+        .arg(place.path());
+    command.args(arguments).stderr(Stdio::piped());
+    let done = command.output().unwrap();
+    let error = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success(), "{arguments:?}: {error}");
+    done.stdout
+}
+
+/// What skopeo sees under a name: manifest and configuration, byte for byte.
+fn seen(place: &Place, name: &str) -> (Vec<u8>, Vec<u8>) {
+    let name = format!("docker://{name}");
+    let raw = |option: &[&str]| {
+        let inspect = ["inspect", "--tls-verify=false", "--raw"];
+        skopeo(place, &[&inspect[..], option, &[&name]].concat())
+    };
+    (raw(&[]), raw(&["--config"]))
+}
+
+#[test]
+fn what_was_pushed_is_what_others_read() {
+    if !has(TOOL) || !has("skopeo") {
+        return;
+    }
+    let place = Place::new();
+    let registry = Registry::start(place.path(), "");
+    let image = Image::new("amd64");
+    let file = place.file("image.tar", image.both());
+    let file = file.to_str().unwrap();
+    let printed = place.run(&[
+        "push",
+        file,
+        &registry.name("poems:v1"),
+        &registry.name("more/p"),
+    ]);
+    let line = |name| format!("{}@{}\n", registry.name(name), image.digest());
+    assert_eq!(printed, line("poems") + &line("more/p"));
+    let here = seen(&place, &registry.name("poems:v1"));
+    assert_eq!(here, (image.manifest.clone(), image.config.clone()));
+
+    // Docker's media types: another manifest, the same configuration.
+    place.run(&[
+        "push",
+        file,
+        &registry.name("poems:d"),
+        "--media-types",
+        "docker",
+    ]);
+    let (manifest, config) = seen(&place, &registry.name("poems:d"));
+    assert!(String::from_utf8(manifest).unwrap().contains(DOCKER));
+    assert_eq!(config, image.config);
+
+    // skopeo reads all of it, layers too, and writes the two kinds of archives; they are pushed.
+    for (kind, tag) in [
+        ("oci-archive", "from-oci"),
+        ("docker-archive", "from-docker"),
+    ] {
+        let path = place.path().join(format!("{kind}.tar"));
+        let to = format!("{kind}:{}:poems:v1", path.display());
+        let from = format!("docker://{}", registry.name("poems:v1"));
+        let keep = if kind == "oci-archive" {
+            "--preserve-digests"
+        } else {
+            "--all"
+        };
+        skopeo(
+            &place,
+            &["copy", "--src-tls-verify=false", keep, &from, &to],
+        );
+        let name = registry.name(&format!("copies:{tag}"));
+        let printed = place.run(&["push", path.to_str().unwrap(), &name]);
+        let (manifest, config) = seen(&place, &name);
+        assert_eq!(
+            printed.trim_end(),
+            format!("{}@{}", registry.name("copies"), digest(&manifest))
+        );
+        assert_eq!(config, image.config, "the image's ID");
+        let kept = kind == "oci-archive";
+        assert_eq!(manifest == image.manifest, kept, "{kind}");
+        let from = format!("docker://{name}");
+        let to = format!("dir:{}", place.path().join(tag).display());
+        skopeo(&place, &["copy", "--src-tls-verify=false", &from, &to]);
+    }
+
+    // Layers are mounted from another repository: nothing is uploaded but what it has not.
+    let printed = place.run(&[
+        "push",
+        file,
+        &registry.name("mounted:v1"),
+        "--mount-from",
+        "poems",
+    ]);
+    assert_eq!(printed, line("mounted"));
+    let log = fs::read_to_string(place.path().join("registry.log")).unwrap();
+    let uploads = log.matches("\"PUT /v2/mounted/blobs/uploads").count();
+    let mounts = log
+        .matches("\"POST /v2/mounted/blobs/uploads/?mount=")
+        .count();
+    assert_eq!((uploads, mounts), (0, 3));
+
+    let tagged = place.run(&["retag", &registry.name("poems:v1"), "stable"]);
+    assert_eq!(tagged, line("poems"));
+    assert_eq!(
+        seen(&place, &registry.name("poems:stable")).0,
+        image.manifest
+    );
+    let told = place.run(&["inspect", &registry.name("poems:stable"), "--json"]);
+    assert!(
+        told.contains(OCI) && told.contains(&image.digest()),
+        "{told}"
+    );
+    let nothing = place.fails(&["inspect", &registry.name("nothing")]);
+    assert!(
+        nothing.contains("404 Not Found: MANIFEST_UNKNOWN"),
+        "{nothing}"
+    );
+    assert!(!log.contains("DELETE"));
+}
+
+#[test]
+fn docker_registry_is_shown_the_password() {
+    if !has(TOOL) {
+        return;
+    }
+    let place = Place::new();
+    let htpasswd = place.file("htpasswd", HTPASSWD);
+    let auth = format!(
+        "auth: {{htpasswd: {{realm: poems, path: '{}'}}}}\n",
+        htpasswd.display()
+    );
+    let registry = Registry::start(place.path(), &auth);
+    let image = Image::new("amd64");
+    let file = place.file("image.tar", image.both());
+    let push = ["push", file.to_str().unwrap(), &registry.name("poems:v1")];
+    assert!(
+        place
+            .fails(&push)
+            .contains("it wants a user and a password")
+    );
+    let wrong = Place::new()
+        .variable("CHAPBOOK_REGISTRY_USER", "u")
+        .variable("CHAPBOOK_REGISTRY_PASSWORD", "hunter2");
+    assert!(wrong.fails(&push).contains("401 Unauthorized"));
+    let right = Place::new()
+        .variable("CHAPBOOK_REGISTRY_USER", "u")
+        .variable("CHAPBOOK_REGISTRY_PASSWORD", "p");
+    let printed = right.run(&push);
+    assert_eq!(
+        printed,
+        format!("{}@{}\n", registry.name("poems"), image.digest())
+    );
+}
