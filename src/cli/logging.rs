@@ -102,18 +102,62 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
 mod tests {
     use std::ffi::OsString;
 
-    use super::super::{Command, parse};
+    use super::super::{Command, Failure, parse};
     use crate::log::{Format, Level, Options, Protocol, Standard};
 
-    fn log(arguments: &str, environment: &[(&str, &str)]) -> Options {
+    fn read(arguments: &str, environment: &[(&str, &str)]) -> Result<Options, Failure> {
         let arguments = arguments.split_whitespace().map(OsString::from);
         let lookup = |name: &str| {
             let found = environment.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| value.into())
         };
-        match parse(arguments, lookup) {
-            Ok(Command::Serve(options)) => options.log,
+        match parse(arguments, lookup)? {
+            Command::Serve(options) => Ok(options.log),
             other => panic!("{other:?}"),
+        }
+    }
+
+    fn log(arguments: &str, environment: &[(&str, &str)]) -> Options {
+        read(arguments, environment).unwrap()
+    }
+
+    #[test]
+    fn wrong_usage_is_named() {
+        for (arguments, environment, message) in [
+            ("--log-format xml", &[][..], "--log-format `xml`"),
+            ("--log-level trace", &[], "--log-level `trace`"),
+            ("--log-syslog :514", &[], "--log-syslog `:514`"),
+            (
+                "",
+                &[("CHAPBOOK_LOG_SYSLOG", "a:b")],
+                "$CHAPBOOK_LOG_SYSLOG `a:b`: `b` is no port",
+            ),
+            (
+                "--log-syslog local --log-syslog-tag a[b]",
+                &[],
+                "--log-syslog-tag `a[b]`",
+            ),
+            (
+                "--log-syslog local --log-syslog-facility local8",
+                &[],
+                "--log-syslog-facility `local8`",
+            ),
+            (
+                "--log-syslog local --log-syslog-proto tcp",
+                &[],
+                "--log-syslog-proto `tcp`: a socket of this system takes datagrams",
+            ),
+            (
+                "--log-syslog-proto tcp",
+                &[],
+                "--log-syslog-proto `tcp`: it needs --log-syslog",
+            ),
+            ("--log-no-local", &[], "--log-no-local needs --log-syslog"),
+            ("--respawn-pause 3", &[], "--respawn-pause `3`"),
+        ] {
+            let failure = read(arguments, environment).unwrap_err();
+            assert_eq!(failure.code, 2);
+            assert!(failure.message.contains(message), "{}", failure.message);
         }
     }
 
