@@ -270,8 +270,8 @@ pub const WATCH_SETTLE_MILLISECONDS: u64 = 150;
 /// does not keep all others from being served.
 pub const WATCH_SETTLE_MILLISECONDS_MAX: u64 = 2_000;
 
-/// The longest executable that becomes an image, in bytes: what a tar's header can say is 8 GiB, and
-/// gzip may make what it cannot compress a little longer.
+/// The longest executable that becomes an image, in bytes: a tar's header can say 8 GiB, and gzip
+/// may make what it cannot compress a little longer.
 pub const IMAGE_EXECUTABLE_BYTES_MAX: u64 = 8_000_000_000;
 
 /// How much of it is read at once.

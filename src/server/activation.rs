@@ -2,7 +2,7 @@
 //!
 //! 1. They are taken when LISTEN_PID says that they are for this process, and then they are what is
 //!    listened on; what was typed is listened on besides. Variables that a parent left behind for
-//!    itself mean nothing.
+//!    itself mean nothing, and so do this process's to others.
 //! 2. Each has to be a stream socket that listens. One that is not, or is not there: an error that
 //!    names it, and nothing starts.
 //! 3. All are taken before anything else is opened, a second handle of one among it: a count that
@@ -12,8 +12,12 @@
 
 use std::env;
 use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 
-use listenfd::ListenFd;
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use super::listener::{Bound, Listener, Role, Shape};
 use super::socket_file::SocketFile;
@@ -25,54 +29,57 @@ use crate::limits::LISTENERS_MAX;
 /// When one of them is no listening stream socket, or the variables make no sense.
 pub(crate) fn passed(shape: Shape) -> Result<Vec<Bound>, String> {
     let own = std::process::id().to_string();
-    if env::var("LISTEN_PID").is_ok_and(|pid| pid == own) {
-        let count = env::var("LISTEN_FDS").unwrap_or_default();
-        let wrong = || format!("$LISTEN_FDS `{count}`: it is no number from 1 to {LISTENERS_MAX}");
-        let plain = count.bytes().all(|byte| byte.is_ascii_digit());
-        let count: usize = count.parse().ok().filter(|_| plain).ok_or_else(wrong)?;
-        if !(1..=LISTENERS_MAX).contains(&count) {
-            return Err(wrong());
-        }
-        // An addition of listenfd's, which systemd does not know.
-        if env::var_os("LISTEN_FDS_FIRST_FD").is_some() {
-            return Err(format!("$LISTEN_FDS_FIRST_FD: the first is always {FIRST}"));
-        }
-        let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
-        // It removes the variables: no other process is to find them.
-        let mut sockets = ListenFd::from_env();
-        let taken: Vec<_> = (0..count).map(|index| take(&mut sockets, index)).collect();
-        let names = names.split(':').chain(std::iter::repeat("unknown"));
-        let bound = (FIRST..)
-            .zip(names)
-            .zip(taken)
-            .map(|((number, name), taken)| {
-                let bound = taken.and_then(|listener| bound(listener, shape));
-                bound.map_err(|error| {
-                    format!("failed to take over descriptor {number}, `{name}`: {error}")
-                })
-            });
-        return bound.collect();
+    if !env::var("LISTEN_PID").is_ok_and(|pid| pid == own) {
+        return Ok(Vec::new());
     }
-    Ok(Vec::new())
+    let count = env::var("LISTEN_FDS").unwrap_or_default();
+    let plain = count.bytes().all(|byte| byte.is_ascii_digit());
+    let number: Option<usize> = count.parse().ok().filter(|_| plain);
+    if !number.is_some_and(|number| (1..=LISTENERS_MAX).contains(&number)) {
+        let cause = format!("it is no number from 1 to {LISTENERS_MAX}");
+        return Err(format!("$LISTEN_FDS `{count}`: {cause}"));
+    }
+    let passed = sd_listen_fds::get().map_err(|error| format!("$LISTEN_FDS: {error}"))?;
+    let taken = (FIRST..).zip(passed).map(|(number, (name, descriptor))| {
+        let name = format!("{number}, `{}`", name.as_deref().unwrap_or("unknown"));
+        (name, take(descriptor.into_std()))
+    });
+    let taken: Vec<_> = taken.collect();
+    let bound = taken.into_iter().map(|(name, taken)| {
+        let bound = taken.and_then(|listener| bound(listener, shape));
+        bound.map_err(|error| format!("failed to take over descriptor {name}: {error}"))
+    });
+    bound.collect()
 }
 
 /// SD_LISTEN_FDS_START of sd-daemon.h.
 const FIRST: usize = 3;
 
-fn take(sockets: &mut ListenFd, index: usize) -> io::Result<Listener> {
-    let gone = || io::Error::other("it is not there");
-    Ok(match sockets.take_unix_listener(index) {
-        Ok(listener) => Listener::Unix(listener.ok_or_else(gone)?),
-        Err(_) => Listener::Tcp(sockets.take_tcp_listener(index)?.ok_or_else(gone)?),
-    })
+/// A listener of a number that may be anything, or nothing.
+fn take(descriptor: OwnedFd) -> io::Result<Listener> {
+    // No other program is to have it.
+    if let Err(error) = fcntl_setfd(&descriptor, FdFlags::CLOEXEC) {
+        // Nothing is open there, and so there is nothing to close.
+        std::mem::forget(descriptor);
+        return Err(error.into());
+    }
+    let other = |cause| Err(io::Error::other(cause));
+    if sockopt::socket_type(&descriptor)? != SocketType::STREAM {
+        return other("it is no stream socket");
+    }
+    if !sockopt::socket_acceptconn(&descriptor)? {
+        return other("it is a stream socket, but does not listen");
+    }
+    match sockopt::socket_domain(&descriptor)? {
+        AddressFamily::INET | AddressFamily::INET6 => {
+            Ok(Listener::Tcp(TcpListener::from(descriptor)))
+        }
+        AddressFamily::UNIX => Ok(Listener::Unix(UnixListener::from(descriptor))),
+        _ => other("it is neither a socket of TCP nor of Unix"),
+    }
 }
 
 fn bound(listener: Listener, shape: Shape) -> io::Result<Bound> {
-    if !listener.socket().is_listener()? {
-        return Err(io::Error::other(
-            "it is a stream socket, but does not listen",
-        ));
-    }
     listener.give(shape.progress)?;
     // Whoever had it before may have left it otherwise.
     listener.socket().set_nonblocking(false)?;

@@ -86,7 +86,6 @@ fn an_image_has_one_file_and_says_what_it_is() {
     };
     assert_eq!((&**name, &layer[100..107]), ("chapbook", &b"0000555"[..]));
     assert!(*content == workshop.read("packed"));
-
     let version = workshop.ask_json("packed", &["version", "--json"]);
     let features: Vec<&str> = chapbook::about::features().collect();
     let mount = &version["site"]["provenance"]["mounts"][0];

@@ -234,7 +234,7 @@ fn begun(workshop: &Workshop) -> Child {
 fn slow(workshop: &Workshop) {
     for number in 0..4 {
         let name = format!("site/slow-{number}.txt");
-        workshop.write(&name, &crate::stored::large_text());
+        workshop.write(&name, &crate::sites::large_text());
     }
 }
 

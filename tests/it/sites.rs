@@ -78,3 +78,16 @@ pub(crate) fn write_files(root: &Path) {
     write("large.png", &large());
     write(&hashed_path()[1..], HASHED);
 }
+
+/// Text, 3 MB that compress to a third: many pieces either way.
+#[cfg_attr(
+    not(any(feature = "zstd", feature = "pack")),
+    expect(dead_code, reason = "stores and packing ask for it")
+)]
+pub(crate) fn large_text() -> Vec<u8> {
+    let bytes = large();
+    let words = bytes.chunks(2).map(|two| format!("{:03} ", two[0]));
+    let mut text: Vec<u8> = words.flat_map(String::into_bytes).take(3_000_000).collect();
+    text.push(b'\n');
+    text
+}

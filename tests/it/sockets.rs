@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::exchange::Answer;
 use crate::server::{ENGINES, PATIENCE, Running, chapbook, connect};
-use crate::workshop::{get, said};
+use crate::workshop::{get, refused, said};
 
 const ASK: &[u8] = b"GET /-/health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
@@ -28,22 +28,6 @@ fn unix(path: &Path) -> UnixStream {
     let stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
-}
-
-/// What ends with a line and exit code 2, and opens nothing: the line.
-fn refused(mut command: Command) -> String {
-    let mut child = command.spawn().unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let done = child.wait_with_output().unwrap();
-    assert_eq!(done.status.code(), Some(2), "{}", said(&done));
-    assert_eq!(said(&done).lines().count(), 1, "{}", said(&done));
-    said(&done)
 }
 
 fn serve(arguments: &[&str]) -> Command {
@@ -296,11 +280,6 @@ fn what_is_passed_has_to_listen() {
         ),
         (file().into(), OURS, "descriptor 3, `web`: "),
         (listening().into(), two, "descriptor 4, `admin`: "),
-        (
-            listening().into(),
-            "export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDS_FIRST_FD=2147483647;",
-            "$LISTEN_FDS_FIRST_FD",
-        ),
         (
             listening().into(),
             &fds("0"),

@@ -19,7 +19,7 @@ pub(crate) fn stored(store: Store) -> Site<'static> {
 pub(crate) fn long(store: Store) -> Site<'static> {
     static BYTES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
         let mut all = texts();
-        all.push(("/large.txt".to_owned(), large_text()));
+        all.push(("/large.txt".to_owned(), sites::large_text()));
         compile_stored(&all, &[ContentCoding::Gzip])
     });
     Site::open(&BYTES[place(store)]).unwrap()
@@ -74,13 +74,4 @@ fn page(number: usize) -> Vec<u8> {
         ));
     }
     page.into_bytes()
-}
-
-/// The content of `/large.txt`, 3 MB that compress to a third: many pieces either way.
-pub(crate) fn large_text() -> Vec<u8> {
-    let bytes = sites::large();
-    let words = bytes.chunks(2).map(|two| format!("{:03} ", two[0]));
-    let mut text: Vec<u8> = words.flat_map(String::into_bytes).take(3_000_000).collect();
-    text.push(b'\n');
-    text
 }

@@ -223,7 +223,7 @@ fn a_slow_reader_gets_what_is_made() {
                 }
                 std::thread::sleep(Duration::from_millis(2));
             }
-            assert!(Answer::parse(&bytes, "GET").content == stored::large_text());
+            assert!(Answer::parse(&bytes, "GET").content == crate::sites::large_text());
             nothing_is_held(&server);
         }
     }
@@ -338,7 +338,11 @@ fn what_shows_its_damage_late_is_cut_short() {
             let mut bytes = Vec::new();
             let _ = stream.read_to_end(&mut bytes);
             assert_eq!(Answer::parse_leniently(&bytes), Some(200));
-            assert!(bytes.len() < stored::large_text().len(), "{}", store.name());
+            assert!(
+                bytes.len() < crate::sites::large_text().len(),
+                "{}",
+                store.name()
+            );
             let mut again = server.connect();
             again
                 .write_all(&request("/page.html", "Connection: close\r\n"))

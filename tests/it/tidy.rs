@@ -166,6 +166,7 @@ fn imports_only_point_downward() {
         "src/commands/check.rs",
         "src/commands/compile.rs",
         "src/commands/pack.rs",
+        "src/commands/poems.rs",
         "src/commands/watch.rs",
     ];
     absent(&["src"], &["sitepack::compiler"], &packers);

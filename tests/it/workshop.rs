@@ -5,9 +5,10 @@ use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use crate::exchange::Answer;
-use crate::server::{Running, chapbook, connect, executable};
+use crate::server::{PATIENCE, Running, chapbook, connect, executable};
 
 /// What the site holds, if nothing else is said.
 pub(crate) const FILES: [(&str, &str); 9] = [
@@ -134,6 +135,22 @@ pub(crate) fn said(done: &Output) -> String {
 fn succeeded(done: &Output) -> String {
     assert!(done.status.success(), "{}", said(done));
     said(done)
+}
+
+/// What ends with a line and exit code 2, and opens nothing: the line.
+pub(crate) fn refused(mut command: Command) -> String {
+    let mut child = command.spawn().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(2), "{}", said(&done));
+    assert_eq!(said(&done).lines().count(), 1, "{}", said(&done));
+    said(&done)
 }
 
 /// Asks a server.
