@@ -106,15 +106,15 @@ mod tests {
     use crate::log::{Format, Level, Options, Protocol, Standard};
 
     fn read(arguments: &str, environment: &[(&str, &str)]) -> Result<Options, Failure> {
-        let arguments = arguments.split_whitespace().map(OsString::from);
+        let words = arguments.split_whitespace().map(OsString::from);
         let lookup = |name: &str| {
             let found = environment.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| value.into())
         };
-        match parse(arguments, lookup)? {
-            Command::Serve(options) => Ok(options.log),
-            other => panic!("{other:?}"),
-        }
+        let Command::Serve(options) = parse(words, lookup)? else {
+            panic!("{arguments}: not serve")
+        };
+        Ok(options.log)
     }
 
     fn log(arguments: &str, environment: &[(&str, &str)]) -> Options {

@@ -30,7 +30,7 @@ use crate::server::{self, Address, Engine, Proxies};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Serve the site inside this executable.
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// Say what of a site will break.
     #[cfg(feature = "pack")]
     Check(CheckOptions),
@@ -275,7 +275,7 @@ pub fn parse(
         });
     }
     match typed.command.as_deref().unwrap_or("serve") {
-        "serve" => typed.serve().map(Command::Serve),
+        "serve" => Ok(Command::Serve(Box::new(typed.serve()?))),
         #[cfg(feature = "pack")]
         "check" => typed.check().map(Command::Check),
         #[cfg(feature = "pack")]

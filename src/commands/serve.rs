@@ -21,7 +21,7 @@ use crate::log::{self, AccessLog, debug, say};
 use crate::origin::Manner;
 use crate::origin::Origin;
 use crate::sandbox::{self, Needs};
-use crate::server::{self, Address, Bound, Context, Manager, Role, Signals, UnixAddress};
+use crate::server::{self, Address, Bound, Context, Manager, Role, Shape, Signals, UnixAddress};
 #[cfg(all(unix, feature = "native"))]
 use crate::{
     embedded,
@@ -44,18 +44,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let opened = log::open(&options.log).map_err(Failure::failed)?;
     let serving = Serving::of(options)?;
     let signals = signals.prepared();
-    let usual = [Address::default()];
-    let listen = match &*options.listen {
-        [] if passed.is_empty() => &usual[..],
-        listen => listen,
-    };
-    if listen.len() + passed.len() > LISTENERS_MAX {
-        let message = format!("there are more than {LISTENERS_MAX} addresses to listen on");
-        return Err(Failure::unusable(message));
-    }
-    let site = listen.iter().map(|address| (Role::Site, address));
-    let mut bound = server::bind_all(site, shape).map_err(Failure::unusable)?;
-    bound.extend(passed);
+    let bound = bind(&options.listen, passed, shape)?;
     let addresses = bound.iter().map(|bound| Ok(bound.address()?.local_url()));
     let addresses = addresses.collect::<io::Result<Vec<_>>>().map_err(failed)?;
 
@@ -106,6 +95,23 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     say(format_args!("{}", context.statistics));
     log::finish();
     Ok(())
+}
+
+/// Listens where the options say, and on the sockets that were passed; else where it is usual.
+fn bind(listen: &[Address], passed: Vec<Bound>, shape: Shape) -> Result<Vec<Bound>, Failure> {
+    let usual = [Address::default()];
+    let listen = match listen {
+        [] if passed.is_empty() => &usual[..],
+        listen => listen,
+    };
+    if listen.len() + passed.len() > LISTENERS_MAX {
+        let message = format!("there are more than {LISTENERS_MAX} addresses to listen on");
+        return Err(Failure::unusable(message));
+    }
+    let site = listen.iter().map(|address| (Role::Site, address));
+    let mut bound = server::bind_all(site, shape).map_err(Failure::unusable)?;
+    bound.extend(passed);
+    Ok(bound)
 }
 
 /// What has to be done from inside the sandbox.

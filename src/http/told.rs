@@ -20,7 +20,7 @@ pub struct Told<'a> {
 /// Reads it, in one pass.
 #[must_use]
 pub fn told<'a>(fields: Fields<'a>) -> Told<'a> {
-    let (mut host, mut id, mut trace) = (None, Once::Never, Once::Never);
+    let (mut host, mut id, mut trace) = (None, Single::Never, Single::Never);
     for field in fields.0 {
         // Most lines are told apart by the length of their names.
         match field.name.len() {
@@ -44,24 +44,24 @@ pub fn told<'a>(fields: Fields<'a>) -> Told<'a> {
 
 /// The value of a field that should stand once.
 #[derive(Clone, Copy)]
-enum Once<'a> {
+enum Single<'a> {
     Never,
-    Once(&'a [u8]),
+    One(&'a [u8]),
     Again,
 }
 
-impl<'a> Once<'a> {
-    fn and(self, value: &'a [u8]) -> Once<'a> {
+impl<'a> Single<'a> {
+    fn and(self, value: &'a [u8]) -> Single<'a> {
         match self {
-            Once::Never => Once::Once(value),
-            Once::Once(_) | Once::Again => Once::Again,
+            Single::Never => Single::One(value),
+            Single::One(_) | Single::Again => Single::Again,
         }
     }
 
     fn value(self) -> Option<&'a [u8]> {
         match self {
-            Once::Once(value) => Some(trim_ows(value)),
-            Once::Never | Once::Again => None,
+            Single::One(value) => Some(trim_ows(value)),
+            Single::Never | Single::Again => None,
         }
     }
 }
@@ -165,9 +165,6 @@ mod tests {
             let told = with_fields(&[("HOST", value)], |fields| told(fields).host.to_vec());
             assert_eq!(told, host.as_bytes());
         }
-        assert_eq!(
-            with_fields(&[], |fields| told(fields) == Told::default()),
-            true
-        );
+        assert!(with_fields(&[], |fields| told(fields) == Told::default()));
     }
 }
