@@ -46,4 +46,4 @@ pub mod response;
 pub mod sandbox;
 pub mod server;
 
-pub use commands::run;
+pub use commands::{START_FIELDS, refuse, run};

@@ -76,6 +76,54 @@ pub const LOG_WAITING_BYTES_MAX: usize = 8 << 20;
 /// How long the end waits for the access log to be written.
 pub const LOG_END_MILLISECONDS_MAX: u64 = 1_000;
 
+/// The longest id of a request that is taken from the request. Heroku's router takes as many; a
+/// UUID has 36.
+pub const REQUEST_ID_BYTES_MAX: usize = 200;
+
+/// The longest `LOCATION`, which stands in the first event.
+pub const LOCATION_BYTES_MAX: usize = 256;
+
+/// How many bytes may wait for syslog, while its receiver is slow or away; more is dropped.
+pub const SYSLOG_WAITING_BYTES_MAX: usize = 4 << 20;
+
+/// The longest message by TCP or to the system's own socket. rsyslog takes 8 KiB unless told more.
+pub const SYSLOG_MESSAGE_BYTES_MAX: usize = 8_192;
+
+/// The longest message by UDP: RFC 5426 §3.2 asks receivers to take 2,048.
+pub const SYSLOG_DATAGRAM_BYTES_MAX: usize = 2_048;
+
+/// The longest tag: RFC 3164 §4.1.3.
+pub const SYSLOG_TAG_BYTES_MAX: usize = 32;
+
+/// How many addresses of syslog's receiver are tried to connect to; each may take its time.
+pub const SYSLOG_ADDRESSES_CONNECTIONS_MAX: usize = 4;
+
+/// How long each of them may take. On the way to a log there is no ocean.
+pub const SYSLOG_CONNECT_MILLISECONDS_MAX: u64 = 2_000;
+
+/// How long a write to syslog may make no progress, before the connection counts as broken.
+pub const SYSLOG_WRITE_MILLISECONDS_MAX: u64 = 5_000;
+
+/// The pause before the second attempt to reach syslog again; it doubles with each.
+pub const SYSLOG_RETRY_MILLISECONDS_MIN: u64 = 100;
+
+/// The longest such pause: a receiver that was restarted is found again within that.
+pub const SYSLOG_RETRY_MILLISECONDS_MAX: u64 = 10_000;
+
+/// How often at most it is told that syslog does not take what is sent.
+pub const SYSLOG_TELL_SECONDS_MIN: u64 = 10;
+
+/// How long the end waits for syslog. With the access log's second and the drain that is just over
+/// Docker's 10 s at worst, and only if all of them are stuck.
+pub const SYSLOG_END_MILLISECONDS_MAX: u64 = 500;
+
+/// How long a start that fails takes at least, where nobody is looking: who starts it again at once
+/// would do so hundreds of times a second.
+pub const RESPAWN_SECONDS_MIN: u64 = 2;
+
+/// How often it is looked whether a signal ends that pause.
+pub const RESPAWN_POLL_MILLISECONDS: u64 = 20;
+
 /// tiny_http: threads that answer. Each can be held up by a client that reads slowly, until
 /// `TINY_SOCKET_SECONDS_MAX`; memory for idle ones is a few pages each.
 pub const TINY_WORKERS: usize = 32;

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var_os(name);
-    match chapbook::cli::parse(std::env::args_os().skip(1), environment) {
+    let arguments = || std::env::args_os().skip(1);
+    match chapbook::cli::parse(arguments(), environment) {
         Ok(command) => chapbook::run(command),
-        Err(failure) => failure.report(),
+        Err(failure) => chapbook::refuse(&failure, arguments(), environment),
     }
 }

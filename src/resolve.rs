@@ -4,7 +4,7 @@
 //! 2. Other names are the system's resolver's matter, if the executable is linked to one.
 //! 3. A static executable is not: glibc's resolver would want its shared libraries when it runs,
 //!    which an image from scratch has not, and takes 125 KB of the executable
-//!    (`docs/decisions/0020-static-executable.md`). It looks into `/etc/hosts`, where container
+//!    (`docs/decisions/0021-static-executable.md`). It looks into `/etc/hosts`, where container
 //!    engines put the names that they give.
 
 use std::io;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use chapbook::log::AccessLog;
+use chapbook::log::{AccessLog, Form};
 use chapbook::origin::Origin;
 use chapbook::server::{Address, Context, Engine, SiteFile, serve};
 use sitepack::Site;
@@ -113,12 +113,14 @@ fn in_the_steady_state_no_request_allocates() {
     server.context.begin_shutdown();
 
     // Nor do their lines in the log. All cases at once: its thread takes its time.
-    let server = Server::start(bytes, Some(Arc::default()));
-    for burst in [1, BURST] {
-        let found = server.allocations(&CASES, burst);
-        assert_eq!(found, 0, "{burst} at once, with an access log");
+    for form in [Form::Text, Form::Coloured, Form::Json] {
+        let server = Server::start(bytes, Some((form, Arc::default())));
+        for burst in [1, BURST] {
+            let found = server.allocations(&CASES, burst);
+            assert_eq!(found, 0, "{burst} at once, with an access log, {form:?}");
+        }
+        server.context.begin_shutdown();
     }
-    server.context.begin_shutdown();
 }
 
 /// A server on one thread.
@@ -130,11 +132,11 @@ struct Server {
 }
 
 impl Server {
-    fn start(bytes: &'static [u8], lines: Option<Arc<AtomicUsize>>) -> Server {
-        let log = lines.as_ref().map_or_else(AccessLog::off, |lines| {
+    fn start(bytes: &'static [u8], log: Option<(Form, Arc<AtomicUsize>)>) -> Server {
+        let lines = log.as_ref().map(|(_, lines)| lines.clone());
+        let log = log.map_or_else(AccessLog::off, |(form, lines)| {
             let file = tempfile::tempfile().unwrap();
-            let lines = lines.clone();
-            AccessLog::to(Box::new(Counted { file, lines })).unwrap()
+            AccessLog::in_form(form, Box::new(Counted { file, lines })).unwrap()
         });
         let mut context = Context::new(Origin::new(Site::open(bytes).unwrap()), log);
         context.options.connections.requests = u32::MAX;

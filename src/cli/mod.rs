@@ -2,6 +2,7 @@
 //! mean (`options`).
 
 mod flags;
+mod logging;
 mod options;
 mod typed;
 
@@ -20,7 +21,7 @@ use self::typed::Typed;
 #[cfg(feature = "image")]
 use crate::image::{Labels, MediaTypes, Platform, Reference};
 use crate::limits::RequestLimits;
-use crate::log::say;
+use crate::log;
 use crate::sandbox;
 use crate::server::proxy::Versions;
 use crate::server::{self, Address, Engine, Proxies};
@@ -29,7 +30,7 @@ use crate::server::{self, Address, Engine, Proxies};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Serve the site inside this executable.
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// Say what of a site will break.
     #[cfg(feature = "pack")]
     Check(CheckOptions),
@@ -79,10 +80,14 @@ pub struct ServeOptions {
     pub listen: Vec<Address>,
     /// What owns the sockets.
     pub engine: Engine,
+    /// What is logged, and where.
+    pub log: log::Options,
+    /// Where this runs, in the words of who deployed it.
+    pub location: Option<String>,
+    /// How long a start that fails takes at least, in seconds, where nobody is looking.
+    pub respawn_seconds: u64,
     /// Who speaks for clients.
     pub proxies: Proxies,
-    /// Whether each request is logged.
-    pub access_log: bool,
     /// How many threads serve, on an engine that lets one choose.
     pub threads: usize,
     /// Bounds on requests.
@@ -232,7 +237,7 @@ impl Failure {
     /// Prints the line.
     #[must_use]
     pub fn report(&self) -> ExitCode {
-        say(format_args!("{}", self.line()));
+        log::last_word(format_args!("{}", self.line()));
         ExitCode::from(self.code)
     }
 
@@ -270,7 +275,7 @@ pub fn parse(
         });
     }
     match typed.command.as_deref().unwrap_or("serve") {
-        "serve" => typed.serve().map(Command::Serve),
+        "serve" => Ok(Command::Serve(Box::new(typed.serve()?))),
         #[cfg(feature = "pack")]
         "check" => typed.check().map(Command::Check),
         #[cfg(feature = "pack")]

@@ -17,7 +17,9 @@ use super::{Command, Failure, ServeOptions};
 use super::{ImageOptions, Output};
 #[cfg(feature = "image")]
 use crate::image::{self, Labels, MediaTypes, Platform, Reference};
-use crate::limits::{ConnectionLimits, LISTENERS_MAX, RequestLimits, TRUSTED_NETWORKS_MAX};
+use crate::limits::{
+    ConnectionLimits, LISTENERS_MAX, RESPAWN_SECONDS_MIN, RequestLimits, TRUSTED_NETWORKS_MAX,
+};
 use crate::sandbox;
 use crate::server::proxy::Versions;
 use crate::server::{self, Address, Engine, Proxies, Trusted};
@@ -50,7 +52,11 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             listen: self.listen()?,
             engine,
             proxies: self.proxies(engine)?,
-            access_log: self.on_or_off("access-log")?.unwrap_or(true),
+            log: self.log()?,
+            location: self.location()?,
+            respawn_seconds: self
+                .number("respawn-pause", 0..=RESPAWN_SECONDS_MIN)?
+                .unwrap_or(RESPAWN_SECONDS_MIN),
             threads: self.number("threads", 1..=1024)?.unwrap_or(processors),
             requests,
             server,
@@ -152,7 +158,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         }
     }
 
-    fn on_or_off(&self, long: &str) -> Result<Option<bool>, Failure> {
+    pub(super) fn on_or_off(&self, long: &str) -> Result<Option<bool>, Failure> {
         self.choice(long, &[("on", true), ("off", false)])
     }
 

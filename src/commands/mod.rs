@@ -20,19 +20,24 @@ mod pack;
 mod part;
 #[cfg(feature = "pack")]
 mod poems;
+mod respawn;
 mod serve;
+mod start;
 mod verify;
 mod version;
 #[cfg(feature = "pack")]
 mod watch;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use sitepack::Site;
+pub use start::START_FIELDS;
 
 use crate::cli::{Command, Failure};
-use crate::embedded;
+use crate::{embedded, log};
 
 /// Leaves nothing of a site half written, for a process that ends in the middle of something.
 fn abandon() {
@@ -43,6 +48,11 @@ fn abandon() {
 /// Runs a command.
 #[must_use]
 pub fn run(command: Command) -> ExitCode {
+    let started = Instant::now();
+    let mut respawn_seconds = 0;
+    if let Command::Serve(options) = &command {
+        respawn_seconds = options.respawn_seconds;
+    }
     let done = match command {
         Command::Serve(options) => serve::run(&options),
         #[cfg(feature = "pack")]
@@ -61,8 +71,27 @@ pub fn run(command: Command) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => {
+            let code = failure.report();
+            log::finish();
+            respawn::pause(started, respawn_seconds);
+            code
+        }
     }
+}
+
+/// Says why a command line cannot be understood; `arguments` are those without the program's name.
+#[must_use]
+pub fn refuse(
+    failure: &Failure,
+    mut arguments: impl Iterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> ExitCode {
+    let started = Instant::now();
+    let code = failure.report();
+    let seconds = respawn::seconds_of_unreadable(arguments.next().as_ref(), environment);
+    respawn::pause(started, seconds);
+    code
 }
 
 /// The site in this executable, for those who need no contents of it.

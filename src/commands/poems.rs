@@ -18,7 +18,7 @@ use sitepack::{Digest, OwnedSite};
 
 use super::compile::{self, Told};
 use crate::cli::{Failure, SiteOptions};
-use crate::log::say;
+use crate::log::{say, warn};
 use crate::server::Context;
 
 /// A directory of poems that is served, and what is known of it.
@@ -98,7 +98,7 @@ impl Poems {
             }
             Err(failure) => {
                 let cause = failure.line();
-                say(format_args!("poems not read anew, what was stays: {cause}"));
+                warn(format_args!("poems not read anew, what was stays: {cause}"));
             }
         }
     }

@@ -13,15 +13,15 @@ use super::poems::Poems;
 use super::site;
 #[cfg(feature = "pack")]
 use super::watch::Watch;
-use crate::about;
+use super::{respawn, start::Start};
 use crate::cli::{Failure, ServeOptions};
 use crate::limits::LISTENERS_MAX;
-use crate::log::{AccessLog, say};
+use crate::log::{self, AccessLog, debug, say};
 #[cfg(feature = "pack")]
 use crate::origin::Manner;
 use crate::origin::Origin;
 use crate::sandbox::{self, Needs};
-use crate::server::{self, Address, Bound, Context, Manager, Role, Signals, UnixAddress};
+use crate::server::{self, Address, Bound, Context, Manager, Role, Shape, Signals, UnixAddress};
 #[cfg(all(unix, feature = "native"))]
 use crate::{
     embedded,
@@ -35,10 +35,68 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let shape = options.engine.shape(threads);
     let passed = server::passed(shape).map_err(Failure::unusable)?;
     let signals = Signals::catch(super::abandon).map_err(failed)?;
+    #[cfg(unix)]
+    respawn::heed().map_err(failed)?;
+    let opened = log::open(&options.log).map_err(Failure::failed)?;
     let serving = Serving::of(options)?;
     let signals = signals.prepared();
+    let bound = bind(&options.listen, passed, shape)?;
+    let addresses = bound.iter().map(|bound| Ok(bound.address()?.local_url()));
+    let addresses = addresses.collect::<io::Result<Vec<_>>>().map_err(failed)?;
+
+    #[cfg(all(unix, feature = "native"))]
+    let site_file = site_file(options.engine);
+    // Everything is open, and the first thread is started below this line: so the sandbox is
+    // around all of them.
+    let manager = Manager::find();
+    let mut needs = needs(options, &bound, &serving.source).map_err(failed)?;
+    // A receiver of syslog that was away is connected to again.
+    needs.connect.extend(opened.port());
+    needs.unix.extend(opened.socket());
+    let sandbox = sandbox::enter(options.sandbox, &needs)
+        .map_err(|lack| Failure::failed(format!("failed to enter the sandbox: {lack}")))?;
+    let access_log = opened.start().map_err(Failure::failed)?;
+    let mut context = (serving.context)(access_log);
+    context.options = options.server;
+    context.proxies = options.proxies.clone();
+    context.sandbox = sandbox;
+    #[cfg(all(unix, feature = "native"))]
+    {
+        context.site_file = site_file;
+    }
+    let told_sandbox = context.sandbox.to_string();
+    let context = Arc::new(context);
+    Start {
+        told: &serving.told,
+        addresses: &addresses.join(", "),
+        engine: options.engine,
+        provenance: serving.provenance.as_deref(),
+        digest: &serving.digest,
+        sandbox: &told_sandbox,
+        location: options.location.as_deref(),
+    }
+    .tell();
+    debug(format_args!(
+        "{threads} threads at most, {:?}, {:?}",
+        options.requests, options.server
+    ));
+    let hung_up = serving.source.start(&context).map_err(failed)?;
+    signals.end(context.clone(), hung_up).map_err(failed)?;
+    server::tell(manager, &context);
+    let served = server::serve(options.engine, bound, &context).map_err(failed);
+    // It may be packing again.
+    super::abandon();
+    served?;
+    context.access_log.flush();
+    say(format_args!("{}", context.statistics));
+    log::finish();
+    Ok(())
+}
+
+/// Listens where the options say, and on the sockets that were passed; else where it is usual.
+fn bind(listen: &[Address], passed: Vec<Bound>, shape: Shape) -> Result<Vec<Bound>, Failure> {
     let usual = [Address::default()];
-    let listen = match &*options.listen {
+    let listen = match listen {
         [] if passed.is_empty() => &usual[..],
         listen => listen,
     };
@@ -49,50 +107,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let site = listen.iter().map(|address| (Role::Site, address));
     let mut bound = server::bind_all(site, shape).map_err(Failure::unusable)?;
     bound.extend(passed);
-    let addresses = bound.iter().map(|bound| Ok(bound.address()?.local_url()));
-    let addresses = addresses.collect::<io::Result<Vec<_>>>().map_err(failed)?;
-
-    #[cfg(all(unix, feature = "native"))]
-    let site_file = site_file(options.engine);
-    // Everything is open, and the first thread is started below this line: so the sandbox is
-    // around all of them.
-    let manager = Manager::find();
-    let needs = needs(options, &bound, &serving.source).map_err(failed)?;
-    let sandbox = sandbox::enter(options.sandbox, &needs)
-        .map_err(|lack| Failure::failed(format!("failed to enter the sandbox: {lack}")))?;
-    let access_log = if options.access_log {
-        AccessLog::to(Box::new(std::io::stdout())).map_err(failed)?
-    } else {
-        AccessLog::off()
-    };
-    let started = format!(
-        "serving {} on {} by {}, version {} ({}), sandbox {sandbox}",
-        serving.told,
-        addresses.join(", "),
-        options.engine.name(),
-        about::VERSION,
-        about::BUILD,
-    );
-    let mut context = (serving.context)(access_log);
-    context.options = options.server;
-    context.proxies = options.proxies.clone();
-    context.sandbox = sandbox;
-    #[cfg(all(unix, feature = "native"))]
-    {
-        context.site_file = site_file;
-    }
-    let context = Arc::new(context);
-    say(format_args!("{started}"));
-    let hung_up = serving.source.start(&context).map_err(failed)?;
-    signals.end(context.clone(), hung_up).map_err(failed)?;
-    server::tell(manager, &context);
-    let served = server::serve(options.engine, bound, &context).map_err(failed);
-    // It may be packing again.
-    super::abandon();
-    served?;
-    context.access_log.flush();
-    say(format_args!("{}", context.statistics));
-    Ok(())
+    Ok(bound)
 }
 
 /// What has to be done from inside the sandbox.
@@ -138,7 +153,7 @@ fn site_file(engine: Engine) -> Option<SiteFile> {
     };
     embedded::bytes()
         .and_then(|site| SiteFile::executable(site).or_else(|error| within(site, error)))
-        .inspect_err(|e| say(format_args!("large contents are copied, not sent: {e}")))
+        .inspect_err(|e| log::warn(format_args!("large contents are copied, not sent: {e}")))
         .ok()
 }
 
@@ -146,6 +161,10 @@ fn site_file(engine: Engine) -> Option<SiteFile> {
 struct Serving {
     /// In words.
     told: String,
+    /// The digest of the site.
+    digest: String,
+    /// Where the site came from, as JSON in one line.
+    provenance: Option<String>,
     context: Box<dyn FnOnce(AccessLog) -> Context>,
     source: Reread,
 }
@@ -208,6 +227,8 @@ impl Serving {
             };
             return Ok(Serving {
                 told: told(&site.site()),
+                digest: site.site().digest().hex(),
+                provenance: provenance(&site.site()),
                 context: Box::new(move |log| Context::holding(site, Manner::new(limits), log)),
                 source,
             });
@@ -215,6 +236,8 @@ impl Serving {
         let site = site()?;
         Ok(Serving {
             told: told(&site),
+            digest: site.digest().hex(),
+            provenance: provenance(&site),
             context: Box::new(move |log| Context::new(Origin::new(site).with_limits(limits), log)),
             source: Reread::Never,
         })
@@ -225,4 +248,10 @@ fn told(site: &Site<'_>) -> String {
     let digest = site.digest().hex();
     let digest = digest.get(..12).unwrap_or_default();
     format!("{} paths of site {digest}", site.len())
+}
+
+/// Where the site came from, as JSON in one line.
+fn provenance(site: &Site<'_>) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_str(site.provenance()?).ok()?;
+    Some(json.to_string())
 }

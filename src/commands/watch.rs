@@ -24,7 +24,7 @@ use crate::limits::{
     GENERATIONS_SECONDS_MAX, GENERATIONS_SITES_MAX, WATCH_MILLISECONDS, WATCH_SETTLE_MILLISECONDS,
     WATCH_SETTLE_MILLISECONDS_MAX,
 };
-use crate::log::say;
+use crate::log::{say, warn};
 use crate::sandbox::Mode;
 use crate::server::Context;
 
@@ -154,7 +154,7 @@ impl Watch {
             Ok((compiled, site)) => self.serve(&compiled, site, context),
             Err(failure) => {
                 let cause = failure.line();
-                say(format_args!("not packed again, what was stays: {cause}"));
+                warn(format_args!("not packed again, what was stays: {cause}"));
                 self.tell_if_closed(context);
             }
         }

@@ -16,6 +16,7 @@ pub mod precondition;
 pub mod range;
 pub mod status;
 pub mod target;
+pub mod told;
 pub mod validator;
 
 /// Optional white space around list members and values (RFC 9110 §5.6.3).

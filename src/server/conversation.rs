@@ -16,6 +16,7 @@ use crate::http::chunked::Chunks;
 use crate::http::connection::persists;
 use crate::http::expectation::{Expectation, expectation};
 use crate::http::framing::{Framing, framing};
+use crate::http::told::told;
 use crate::http::{forwarded, head};
 use crate::limits::{CONTENT_BYTES_MAX, RequestLimits};
 use crate::origin::Origin;
@@ -110,6 +111,10 @@ pub struct Answer<'s> {
     pub method: Said,
     /// The request target, as far as it was read.
     pub target: Said,
+    /// The host that was asked for; nothing if none was.
+    pub host: Said,
+    /// The id that the request brought; nothing if it did not.
+    pub id: Said,
     /// The client's address, if proxies that are believed tell it.
     pub client: Option<IpAddr>,
 }
@@ -119,6 +124,8 @@ impl Answer<'_> {
     pub(crate) fn keep(&mut self, input: &[u8]) {
         self.method.keep(input);
         self.target.keep(input);
+        self.host.keep(input);
+        self.id.keep(input);
     }
 }
 
@@ -227,8 +234,7 @@ impl<'s> Conversation<'s> {
                 );
             }
             Err(reason) => {
-                let nothing = Said::nothing();
-                let answer = refusal(reason, says_head(input), nothing.clone(), nothing);
+                let answer = refusal(reason, says_head(input));
                 return (input.len(), self.due(answer, b""));
             }
         };
@@ -246,12 +252,7 @@ impl<'s> Conversation<'s> {
             _ if answer.response.reason.closes() => return (bytes, self.due(answer, rest)),
             Framing::Length(0) => return (bytes, self.due(answer, rest)),
             Framing::Length(length) if length > CONTENT_BYTES_MAX => {
-                let answer = refusal(
-                    Reason::ContentTooLarge,
-                    is_head,
-                    answer.method,
-                    answer.target,
-                );
+                let answer = refused(Reason::ContentTooLarge, is_head, answer);
                 return (bytes, self.due(answer, rest));
             }
             Framing::Length(length) => Left::Bytes(length),
@@ -280,6 +281,7 @@ impl<'s> Conversation<'s> {
         terms: &Terms<'_>,
     ) -> (Answer<'s>, Framing) {
         let response = origin.respond(request, terms.now);
+        let told = told(request.fields);
         let last = terms.draining || self.answered.saturating_add(1) >= terms.requests_max;
         let connection = connection_field(request, &response, last);
         let answer = Answer {
@@ -289,6 +291,8 @@ impl<'s> Conversation<'s> {
             response,
             method: Said::here(input, request.method),
             target: Said::here(input, request.target),
+            host: Said::here(input, told.host),
+            id: Said::here(input, told.id),
             client: terms.trusted.and_then(|trusted| {
                 forwarded::client(request.fields, |address| trusted.holds(address))
             }),
@@ -307,12 +311,9 @@ impl<'s> Conversation<'s> {
             Left::Chunks(chunks) => match chunks.read(input) {
                 Ok((taken, whole)) => (taken, whole),
                 Err(reason) => {
-                    let Answer { method, target, .. } = content.answer;
-                    let is_head = method.of(b"") == b"HEAD";
-                    return (
-                        input.len(),
-                        self.due(refusal(reason, is_head, method, target), b""),
-                    );
+                    let is_head = content.answer.method.of(b"") == b"HEAD";
+                    let answer = refused(reason, is_head, content.answer);
+                    return (input.len(), self.due(answer, b""));
                 }
             },
         };
@@ -343,12 +344,7 @@ impl<'s> Conversation<'s> {
             State::Head(_) | State::Over => says_head(input),
         };
         self.state = State::Over;
-        refusal(
-            Reason::RequestTimeout,
-            is_head,
-            Said::nothing(),
-            Said::nothing(),
-        )
+        refusal(Reason::RequestTimeout, is_head)
     }
 }
 
@@ -357,8 +353,9 @@ fn says_head(input: &[u8]) -> bool {
     input.trim_ascii_start().starts_with(b"HEAD ")
 }
 
-/// A refusal that ends the conversation; `is_head` if it must have no content.
-fn refusal<'s>(reason: Reason, is_head: bool, method: Said, target: Said) -> Answer<'s> {
+/// A refusal that ends the conversation, of what could not be read; `is_head` if it must have no
+/// content.
+fn refusal<'s>(reason: Reason, is_head: bool) -> Answer<'s> {
     let response = Response::refusal(reason);
     let response = if is_head {
         response.without_content()
@@ -369,9 +366,31 @@ fn refusal<'s>(reason: Reason, is_head: bool, method: Said, target: Said) -> Ans
         response,
         connection: Connection::Close,
         lingers: true,
+        method: Said::nothing(),
+        target: Said::nothing(),
+        host: Said::nothing(),
+        id: Said::nothing(),
+        client: None,
+    }
+}
+
+/// The same in the place of an answer.
+fn refused<'s>(reason: Reason, is_head: bool, answer: Answer<'s>) -> Answer<'s> {
+    let Answer {
         method,
         target,
-        client: None,
+        host,
+        id,
+        client,
+        ..
+    } = answer;
+    Answer {
+        method,
+        target,
+        host,
+        id,
+        client,
+        ..refusal(reason, is_head)
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use sitepack::{Maker, Making};
 
 use crate::limits::{GUNZIP_BYTES, MAKERS_BYTES_MAX, PIECE_BYTES, UNZSTD_BYTES, UNZSTD_GZIP_BYTES};
-use crate::log::say;
+use crate::log::fail;
 use crate::reason::Reason;
 use crate::response::Made;
 
@@ -95,7 +95,7 @@ impl Makers {
     /// Says, once, that a content cannot be made.
     fn failed(&self, error: &io::Error) {
         if !self.said.swap(true, Ordering::Relaxed) {
-            say(format_args!(
+            fail(format_args!(
                 "a content cannot be made: {error}; `chapbook verify` tells which"
             ));
         }

@@ -20,9 +20,7 @@ mod trusted;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-#[cfg(feature = "tiny_http")]
-use std::time::Duration;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use address::{Address, UnixAddress};
 pub use listener::{Bound, Listener, Role, Shape, bind_all};
@@ -39,7 +37,7 @@ pub use trusted::Trusted;
 use self::served::Served;
 use crate::http::connection::persists;
 use crate::limits::ConnectionLimits;
-use crate::log::{AccessLog, Statistics, say};
+use crate::log::{AccessLog, Statistics, warn};
 use crate::origin::{Manner, Origin};
 use crate::request::Request;
 use crate::response::{Connection, Response};
@@ -171,9 +169,9 @@ pub struct Context {
     pub options: Options,
     /// Who speaks for clients.
     pub proxies: Proxies,
-    /// Seconds since 1970, now; it may step in either direction. What is waited for is measured by
+    /// The time since 1970, now; it may step in either direction. What is waited for is measured by
     /// another clock, which does not step.
-    pub clock: fn() -> u64,
+    pub clock: fn() -> Duration,
     /// What contents that are being made may hold.
     pub makers: Arc<Makers>,
     /// A file to send large contents from.
@@ -245,9 +243,9 @@ impl Context {
 
     /// Says that a connection could not be accepted, at most once a second.
     pub(crate) fn accept_failed(&self, error: &std::io::Error) {
-        let now = (self.clock)();
+        let now = (self.clock)().as_secs();
         if self.accept_failed.swap(now, Ordering::Relaxed) != now {
-            say(format_args!("failed to accept a connection: {error}"));
+            warn(format_args!("failed to accept a connection: {error}"));
         }
     }
 }
@@ -316,15 +314,14 @@ pub(crate) fn tell(manager: std::io::Result<Manager>, context: &Context) {
             #[cfg(unix)]
             context.shutdown.on_begin(move || manager.stopping());
         }
-        Err(error) => say(format_args!("failed to reach `$NOTIFY_SOCKET`: {error}")),
+        Err(error) => warn(format_args!("failed to reach `$NOTIFY_SOCKET`: {error}")),
     }
     #[cfg(not(unix))]
     let _ = context;
 }
 
-/// Seconds since 1970, now. A clock before that counts as 1970.
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+/// The time since 1970, now. A clock before that counts as 1970.
+fn now() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default()
 }

@@ -131,6 +131,7 @@ impl Signals {
             if waiting.forever().next().is_some() {
                 clean_up();
                 say(format_args!("ended before there was a site to serve"));
+                crate::log::finish();
                 std::process::exit(0);
             }
         };
@@ -164,6 +165,7 @@ impl Signals {
                 let since = *first.get_or_insert_with(Instant::now);
                 if context.shutdown.is_begun() && since.elapsed() >= together {
                     (self.clean_up)();
+                    crate::log::finish();
                     std::process::exit(128 + signal);
                 }
                 context.begin_shutdown();

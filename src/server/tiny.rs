@@ -49,12 +49,13 @@ use crate::http::date::imf_fixdate;
 use crate::http::forwarded;
 use crate::http::framing::{Framing, framing};
 use crate::http::head::is_field;
+use crate::http::told::told;
 use crate::limits::{
     CONTENT_BYTES_MAX, DRAIN_QUIET_MILLISECONDS, DRAIN_SECONDS_MAX, TINY_ACCEPT_PAUSE_MILLISECONDS,
     TINY_RETIRED_SECONDS_MAX, TINY_RETIRED_WORKERS, TINY_SKIPPED_CONTENT_BYTES_MAX,
     TINY_SOCKET_SECONDS_MAX, TINY_WORKERS,
 };
-use crate::log::{Line, say};
+use crate::log::{Line, warn};
 use crate::origin::Origin;
 use crate::reason::Reason;
 use crate::request::{Field, Fields, Request, Version};
@@ -122,7 +123,7 @@ pub(super) fn serve(bound: Vec<Bound>, context: &Arc<Context>) -> io::Result<()>
         stop(&door.listener, door.is_shared);
     }
     if !drain(&doors) {
-        say(format_args!("not everything was answered in time"));
+        warn(format_args!("not everything was answered in time"));
     }
     for door in doors.iter().filter(|door| is_unix(&door.listener)) {
         std::mem::forget(door.shared.current());
@@ -476,7 +477,8 @@ fn drop_unanswered(request: tiny_http::Request) {
 /// Answers a request. Whether its connection goes on.
 fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Context) -> bool {
     let started = Instant::now();
-    let time = (context.clock)();
+    let clock = (context.clock)();
+    let time = clock.as_secs();
     let head = Head::of(&request);
     let fields = head.fields();
     let parsed = head.request(&fields);
@@ -530,11 +532,14 @@ fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Contex
     let bytes = *sent.as_ref().unwrap_or(&0);
     let status = response.status.code();
     context.statistics.answered(status, bytes);
+    let told = told(parsed.fields);
     context.access_log.record(&Line {
-        time,
+        time: u64::try_from(clock.as_millis()).unwrap_or(u64::MAX),
         peer,
         method: parsed.method,
         target: parsed.target,
+        host: told.host,
+        id: told.id,
         status,
         bytes,
         coding: response.coding,

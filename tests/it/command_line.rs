@@ -307,7 +307,7 @@ fn until(what: &str, condition: impl Fn() -> bool) {
 
 #[test]
 fn the_access_log_is_complete_at_the_end_and_statistics_are_one_line() {
-    let server = Running::start(&[]);
+    let server = Running::start(&["--log-format", "text"]);
     for target in ["/", "/poetry/slipway", "/nowhere"] {
         let mut stream = connect(server.address);
         let raw = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");

@@ -141,7 +141,7 @@ fn the_date_follows_the_clock_in_both_directions() {
     static CLOCK: AtomicU64 = AtomicU64::new(NOW);
     for engine in ENGINES {
         let mut context = Context::new(Origin::new(sites::poems()), AccessLog::off());
-        context.clock = || CLOCK.load(Ordering::Relaxed);
+        context.clock = || std::time::Duration::from_secs(CLOCK.load(Ordering::Relaxed));
         let server = TestServer::with(*engine, context);
         for now in [NOW, NOW + 36_000, NOW - 36_000, NOW - 36_001] {
             CLOCK.store(now, Ordering::Relaxed);

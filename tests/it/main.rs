@@ -26,6 +26,8 @@ mod fields;
 mod generations;
 #[cfg(all(unix, feature = "image", feature = "pack"))]
 mod image;
+#[cfg(unix)]
+mod logs;
 mod methods;
 #[cfg(all(unix, feature = "native"))]
 mod native;
@@ -43,6 +45,8 @@ mod ranges;
 mod rebuild;
 mod reproducible;
 mod requests;
+#[cfg(unix)]
+mod respawn;
 mod rules;
 #[cfg(all(target_os = "linux", feature = "pack", feature = "sandbox"))]
 mod sandbox;
@@ -58,6 +62,8 @@ mod stamp;
 mod stored;
 #[cfg(feature = "zstd")]
 mod stores;
+#[cfg(unix)]
+mod syslog;
 mod targets;
 mod tidy;
 mod transcripts;

@@ -321,7 +321,7 @@ fn assert_ends_at_once(workshop: &Workshop, child: Child, signalled: Instant, wh
     assert!(after < Duration::from_secs(1), "{what}: after {after:?}");
     let told = said(&done);
     assert!(
-        told.ends_with("chapbook: ended before there was a site to serve\n"),
+        told.ends_with("\"ended before there was a site to serve\"}\n"),
         "{told}"
     );
     let cached = crate::archives::files(&workshop.path("cache"));

@@ -254,7 +254,7 @@ fn unix_peers_are_trusted_if_that_is_said() {
             let listen = format!("127.0.0.1:0,unix:{}", path.display());
             let mut command = chapbook();
             command.args(["serve", "--listen", &listen, "--engine", engine.name()]);
-            command.args(["--trusted-proxy", trusted]);
+            command.args(["--trusted-proxy", trusted, "--log-format", "text"]);
             let server = crate::server::Running::spawn(command);
             let mut stream = UnixStream::connect(&path).unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();

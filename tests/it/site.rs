@@ -16,7 +16,7 @@ pub(crate) fn skipped(why: &str) {
 }
 
 /// The same for want of a program that CI installs: there it is a failure.
-fn skipped_for_want_of(program: &str) {
+pub(crate) fn skipped_for_want_of(program: &str) {
     let why = format!("{program} is not installed");
     skipped(&why);
     let ours = std::env::var_os("CHAPBOOK_CI_TOOLS").is_some();

@@ -444,6 +444,51 @@ fn log_document_and_reasons_agree() {
     }
 }
 
+/// Each field of each line is told, in its order, and no other.
+#[test]
+fn log_document_and_fields_agree() {
+    let document = read("docs/log.md");
+    let told = |head: &str| -> Vec<String> {
+        let table = document
+            .split(head)
+            .nth(1)
+            .unwrap_or_else(|| panic!("no {head}"));
+        let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
+        let name = |row: &str| row.split('|').nth(1).unwrap().trim().to_owned();
+        rows.map(name).collect()
+    };
+    assert_eq!(told("| field in JSON |"), chapbook::log::ACCESS_FIELDS);
+    assert_eq!(told("| field |"), chapbook::log::EVENT_FIELDS);
+    assert_eq!(told("| field of the first event |"), chapbook::START_FIELDS);
+}
+
+/// Each option about logging and each variable is told to operators, and no other.
+#[test]
+fn operations_document_and_flags_agree() {
+    let document = read("docs/operations.md");
+    let flags = read("src/cli/flags.rs");
+    let (mut long, mut found) = ("", 0);
+    for line in flags.lines().map(str::trim) {
+        let quoted = || line.split('"').nth(1).unwrap();
+        if line.starts_with("long: ") {
+            long = quoted();
+        } else if line.starts_with("variable: ")
+            && (long.contains("log") || long == "respawn-pause")
+        {
+            let rows = document
+                .lines()
+                .filter(|row| row.starts_with(&format!("| `--{long}")));
+            let variable = format!(" | `{}` | ", quoted());
+            assert!(rows.clone().any(|row| row.contains(&variable)), "--{long}");
+            found += 1;
+        }
+    }
+    let rows = document.lines().filter(|row| row.starts_with("| `--"));
+    let section = rows.filter(|row| row.contains("LOG") || row.contains("RESPAWN"));
+    assert_eq!(section.count(), found);
+    assert!(found >= 10, "{found}");
+}
+
 #[test]
 fn operations_document_tells_all_of_the_sandbox() {
     use chapbook::sandbox::{Mode, Part};

@@ -121,11 +121,11 @@ fn what_changes_is_served_and_open_pages_can_tell() {
         assert_eq!(code, Some(0));
         let directory = root.path().display();
         for line in [
-            format!("chapbook: watching `{directory}`\n"),
-            "chapbook: packed again: 2 files, 1 changed\n".to_owned(),
-            "chapbook: packed again: 3 files, 1 changed\n".to_owned(),
-            format!("chapbook: not packed again, what was stays: {directory}/_redirects:1: "),
-            "chapbook: packed again: 2 files, 2 changed\n".to_owned(),
+            format!("\"watching `{directory}`\""),
+            "\"packed again: 2 files, 1 changed\"".to_owned(),
+            "\"packed again: 3 files, 1 changed\"".to_owned(),
+            format!("\"not packed again, what was stays: {directory}/_redirects:1: "),
+            "\"packed again: 2 files, 2 changed\"".to_owned(),
         ] {
             assert!(said.contains(&line), "{line}: {said}");
         }

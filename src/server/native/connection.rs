@@ -29,7 +29,9 @@ pub(super) struct Scratch {
     pub(super) head: Vec<u8>,
     /// A buffer for pieces of contents that are made; empty until there was one.
     pub(super) piece: Vec<u8>,
-    /// The second that `date` tells.
+    /// Milliseconds since 1970.
+    pub(super) time: u64,
+    /// The second of that, which `date` tells.
     pub(super) now: u64,
     /// As the Date field has it.
     pub(super) date: String,
@@ -41,13 +43,16 @@ impl Scratch {
             input: vec![0; INPUT_BYTES],
             head: Vec::with_capacity(2048),
             piece: Vec::new(),
+            time: 0,
             now: 0,
             date: imf_fixdate(0),
         }
     }
 
-    /// Takes note of the time.
-    pub(super) fn tick(&mut self, now: u64) {
+    /// Takes note of the time since 1970.
+    pub(super) fn tick(&mut self, time: Duration) {
+        self.time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let now = time.as_secs();
         if now != self.now {
             self.now = now;
             self.date.clear();
@@ -419,7 +424,7 @@ impl<'s> Connection<'s> {
             head,
             piece,
             date,
-            now: time,
+            time,
             ..
         } = &mut *means.scratch;
         head.clear();
@@ -627,6 +632,8 @@ impl<'s> Connection<'s> {
             peer: answer.client.or(self.peer),
             method: answer.method.of(said),
             target: answer.target.of(said),
+            host: answer.host.of(said),
+            id: answer.id.of(said),
             status,
             bytes,
             coding: answer.response.coding,

@@ -48,7 +48,7 @@ use crate::limits::{
     ACCEPT_PAUSE_MILLISECONDS, DESCRIPTORS_MIN, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX,
     LISTENERS_MAX, REQUEST_GRACE_MILLISECONDS, TURN_EVENTS_MAX, WRITE_PROGRESS_BYTES_MIN,
 };
-use crate::log::say;
+use crate::log::{fail, warn};
 use crate::origin::Origin;
 
 const WAKER: Token = Token(usize::MAX);
@@ -646,7 +646,7 @@ impl<'g> Loop<'g> {
         let late = self.time >= drain.ends;
         if late && !self.connections.is_empty() {
             let count = self.connections.len();
-            say(format_args!(
+            warn(format_args!(
                 "{count} connections were not finished in time"
             ));
         }
@@ -659,7 +659,7 @@ fn survive(context: &Context, act: impl FnOnce() -> After) -> After {
     // What a panic leaves half done is the connection's, which is dropped, and the scratch.
     catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
         context.statistics.connection_failed();
-        say(format_args!(
+        fail(format_args!(
             "a connection failed, which is a fault of this program: what it was doing stands above"
         ));
         After::Over

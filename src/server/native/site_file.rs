@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use sitepack::format::{HEADER_BYTES, PAGE_BYTES};
 
 use crate::limits::SITE_OFFSET_BYTES_MAX;
-use crate::log::say;
+use crate::log::warn;
 
 /// A file that holds the packed site that is being served.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl SiteFile {
             Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM)
         );
         if refused && !self.refused.swap(true, Ordering::Relaxed) {
-            say(format_args!(
+            warn(format_args!(
                 "large contents are copied, not sent, from now on: {error}"
             ));
         }

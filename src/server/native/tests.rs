@@ -88,7 +88,7 @@ fn a_loop_that_fails_ends_the_server_with_an_error() {
     context.clock = || {
         let before = ASKED.fetch_add(1, Ordering::Relaxed);
         assert_ne!(before, 0, "a test asked for this");
-        NOON
+        Duration::from_secs(NOON)
     };
     let context = Arc::new(context);
     let loopback: Address = "127.0.0.1:0".parse().unwrap();
@@ -113,7 +113,9 @@ const TEN_HOURS: u64 = 36_000;
 #[test]
 fn a_clock_that_steps_ends_no_wait_and_is_told() {
     static CLOCK: AtomicU64 = AtomicU64::new(NOON);
-    let server = Server::start(|context| context.clock = || CLOCK.load(Ordering::Relaxed));
+    let server = Server::start(|context| {
+        context.clock = || Duration::from_secs(CLOCK.load(Ordering::Relaxed))
+    });
     let (mut waiting, mut other) = (server.connect(), server.connect());
     assert_eq!(date(&mut waiting), imf_fixdate(NOON));
     // By ten hours on, ten hours back from where it was, and a second back.
@@ -130,7 +132,7 @@ fn a_clock_that_steps_ends_no_wait_and_is_told() {
 fn a_clock_that_steps_prolongs_no_wait() {
     static CLOCK: AtomicU64 = AtomicU64::new(NOON);
     let server = Server::start(|context| {
-        context.clock = || CLOCK.load(Ordering::Relaxed);
+        context.clock = || Duration::from_secs(CLOCK.load(Ordering::Relaxed));
         context.options.connections.idle_seconds = 1;
         context.options.connections.request_seconds = 1;
     });

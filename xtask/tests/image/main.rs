@@ -27,7 +27,7 @@ use docker::{Docker, said};
 use proxy::Proxy;
 
 /// The most that an image of the default build may take, unpacked and as a gzip layer: what it
-/// takes, and little more. 4 MB and 2 are wanted: docs/decisions/0020.
+/// takes, and little more. 4 MB and 2 are wanted: docs/decisions/0021.
 const UNPACKED_BYTES_MAX: u64 = 4_400_000;
 const PACKED_BYTES_MAX: usize = 2_100_000;
 
