@@ -388,11 +388,17 @@ fn the_bound_on_connections_is_that_of_the_process() {
     let mut context = Context::new(Origin::new(sites::files()), AccessLog::off());
     context.options.connections.connections = 5;
     let server = TestServer::on(Engine::Native, context, "127.0.0.1:0", 4);
-    let mut streams: Vec<TcpStream> = (0..40).map(|_| server.connect()).collect();
+    // All ask at once: who kept its request back would have to make room for the others.
+    let mut streams: Vec<TcpStream> = (0..40)
+        .map(|_| {
+            let mut stream = server.connect();
+            stream
+                .write_all(b"HEAD /eleven.txt HTTP/1.1\r\nHost: a\r\n\r\n")
+                .unwrap();
+            stream
+        })
+        .collect();
     for stream in &mut streams {
-        stream
-            .write_all(b"HEAD /eleven.txt HTTP/1.1\r\nHost: a\r\n\r\n")
-            .unwrap();
         stream.read_exact(&mut [0; 12]).unwrap();
         let held = server.context.connections();
         assert!(held <= 5, "{held}");
