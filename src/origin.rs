@@ -336,17 +336,7 @@ fn select<'s>(
     fields: Fields<'_>,
 ) -> Result<Option<Representation<'s>>, Corrupt> {
     let accepted = AcceptEncoding::parse(fields.lines("accept-encoding"));
-    let mut best: Option<(u16, Representation<'s>)> = None;
-    for representation in resource.representations() {
-        let representation = representation?;
-        let Some(preference) = accepted.preference(representation.coding) else {
-            continue;
-        };
-        if best.as_ref().is_none_or(|(better, _)| preference > *better) {
-            best = Some((preference, representation));
-        }
-    }
-    Ok(best.map(|(_, representation)| representation))
+    resource.preferred(|coding| accepted.preference(coding))
 }
 
 fn ranges(

@@ -219,7 +219,8 @@ impl<'s> Conversation<'s> {
     }
 
     fn head(&mut self, input: &[u8], origin: &Origin<'s>, terms: &Terms<'_>) -> (usize, Turn<'s>) {
-        let head = match head::parse(input, &terms.limits) {
+        let mut fields = head::Lines::new();
+        let head = match head::parse(input, &terms.limits, &mut fields) {
             Ok(Some(head)) => head,
             Ok(None) => {
                 self.state = State::Head(Heard {
@@ -242,7 +243,7 @@ impl<'s> Conversation<'s> {
             method: head.method,
             target: head.target,
             version: head.version,
-            fields: Fields(&head.fields),
+            fields: Fields(&fields),
         };
         let bytes = head.bytes;
         let (mut answer, framing) = self.answer(&request, input, origin, terms);

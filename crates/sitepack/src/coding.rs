@@ -26,6 +26,7 @@ impl ContentCoding {
 
     /// The coding's token in `Content-Encoding` and `Accept-Encoding`.
     #[must_use]
+    #[inline]
     pub const fn token(self) -> &'static str {
         match self {
             ContentCoding::Identity => "identity",
@@ -48,6 +49,7 @@ impl ContentCoding {
 
     /// The coding's number in the packed site, and its place in [`ContentCoding::ALL`].
     #[must_use]
+    #[inline]
     pub const fn number(self) -> u8 {
         match self {
             ContentCoding::Identity => 0,
@@ -59,6 +61,7 @@ impl ContentCoding {
 
     /// The coding of a number.
     #[must_use]
+    #[inline]
     pub fn from_number(number: u8) -> Option<ContentCoding> {
         Self::ALL
             .into_iter()

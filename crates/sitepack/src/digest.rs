@@ -74,14 +74,14 @@ impl Digest {
 
     /// The strong entity-tag of bytes with this digest, in its quotes (RFC 9110 §8.8.3).
     #[must_use]
+    #[inline]
     pub fn entity_tag(&self) -> EntityTag {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
         let mut tag = [b'"'; EntityTag::BYTES];
-        let places = tag.iter_mut().skip(1).take(EntityTag::BYTES - 2);
-        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        for (place, nibble) in places.zip(digits) {
-            *place = digit(nibble);
+        let [_, places @ .., _] = &mut tag;
+        for (pair, byte) in places.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
         }
         EntityTag(tag)
     }
@@ -119,6 +119,7 @@ impl EntityTag {
 
     /// The bytes, quotes included.
     #[must_use]
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

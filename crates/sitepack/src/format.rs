@@ -60,10 +60,12 @@ pub(crate) struct Span {
 
 impl Span {
     /// The end of the run, if there can be one.
+    #[inline]
     pub(crate) fn end(self) -> Option<u64> {
         self.offset.checked_add(self.bytes)
     }
 
+    #[inline]
     pub(crate) fn of(self, all: &[u8]) -> Option<&[u8]> {
         let start = usize::try_from(self.offset).ok()?;
         let end = usize::try_from(self.end()?).ok()?;
@@ -102,6 +104,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
+    #[inline]
     pub(crate) fn slots_span(&self) -> Span {
         Span {
             offset: self.index_offset,
@@ -109,23 +112,28 @@ impl Header {
         }
     }
 
+    #[inline]
     pub(crate) fn resources_span(&self) -> Span {
         records(self.slots_span(), self.resources, RESOURCE_BYTES)
     }
 
+    #[inline]
     pub(crate) fn representations_span(&self) -> Span {
         let before = self.resources_span();
         records(before, self.representations, REPRESENTATION_BYTES)
     }
 
+    #[inline]
     pub(crate) fn rules_span(&self) -> Span {
         records(self.representations_span(), self.rules, RULE_BYTES)
     }
 
+    #[inline]
     pub(crate) fn field_sets_span(&self) -> Span {
         records(self.rules_span(), self.field_sets, FIELD_SET_BYTES)
     }
 
+    #[inline]
     pub(crate) fn strings_span(&self) -> Span {
         let before = self.field_sets_span();
         Span {
@@ -246,6 +254,7 @@ impl Header {
 }
 
 /// So many records behind a section. A product of two lengths under 2^40 cannot overflow.
+#[inline]
 fn records(before: Span, count: u32, record_bytes: usize) -> Span {
     Span {
         offset: before.offset.saturating_add(before.bytes),
@@ -324,10 +333,12 @@ impl ResourceRecord {
         );
     }
 
+    #[inline]
     pub(crate) fn decode(record: &[u8]) -> Result<ResourceRecord, Corrupt> {
         Self::decode_fields(&mut Reader(record)).ok_or(Corrupt)
     }
 
+    #[inline]
     fn decode_fields(fields: &mut Reader<'_>) -> Option<ResourceRecord> {
         let path = fields.text()?;
         let [kind, count] = fields.array()?;
@@ -401,10 +412,12 @@ impl RepresentationRecord {
         );
     }
 
+    #[inline]
     pub(crate) fn decode(record: &[u8]) -> Result<RepresentationRecord, Corrupt> {
         Self::decode_fields(&mut Reader(record)).ok_or(Corrupt)
     }
 
+    #[inline]
     fn decode_fields(fields: &mut Reader<'_>) -> Option<RepresentationRecord> {
         let offset = fields.u48()?;
         let bytes = fields.u48()?;
@@ -448,6 +461,7 @@ impl FieldSet {
         }
     }
 
+    #[inline]
     pub(crate) fn decode(record: &[u8]) -> Result<FieldSet, Corrupt> {
         let mut fields = Reader(record);
         let mut decode = || {
@@ -481,6 +495,7 @@ impl Making {
         Making::UnzstdGzip,
     ];
 
+    #[inline]
     const fn number(self) -> u8 {
         match self {
             Making::Stored => 0,
@@ -490,6 +505,7 @@ impl Making {
         }
     }
 
+    #[inline]
     fn from_number(number: u8) -> Option<Making> {
         Self::ALL
             .into_iter()
@@ -549,6 +565,7 @@ impl Slot {
         out.extend_from_slice(&self.resource.to_le_bytes());
     }
 
+    #[inline]
     pub(crate) fn decode(slot: &[u8]) -> Result<Slot, Corrupt> {
         let mut fields = Reader(slot);
         match (fields.u32(), fields.u32()) {
@@ -560,6 +577,7 @@ impl Slot {
 
 /// The hash of a path: eight bytes at a time multiplied into the state, then mixed.
 #[must_use]
+#[inline]
 pub fn hash(path: &str) -> u64 {
     const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15; // 2^64 divided by the golden ratio
     let mut state = path.len() as u64 ^ MULTIPLIER;
@@ -587,6 +605,7 @@ pub(crate) fn slots_for(paths: usize) -> usize {
 
 /// Splits a hash into the first slot to look at and the tag to look for.
 #[must_use]
+#[inline]
 pub(crate) fn slot_and_tag(hash: u64, slots: u32) -> (u32, u32) {
     let [low, high] = [hash & u64::from(u32::MAX), hash >> 32];
     // As a fraction of all hashes the lower half says which part of the slots. Both numbers fit.
@@ -599,21 +618,25 @@ pub(crate) fn slot_and_tag(hash: u64, slots: u32) -> (u32, u32) {
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
+    #[inline]
     fn array<const BYTES: usize>(&mut self) -> Option<[u8; BYTES]> {
         let (array, rest) = self.0.split_first_chunk::<BYTES>()?;
         self.0 = rest;
         Some(*array)
     }
 
+    #[inline]
     fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
+    #[inline]
     fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
     /// Places and lengths of contents have six bytes.
+    #[inline]
     fn u48(&mut self) -> Option<u64> {
         let [a, b, c, d, e, f] = self.array()?;
         Some(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
@@ -623,6 +646,7 @@ impl Reader<'_> {
         self.array().map(u64::from_le_bytes)
     }
 
+    #[inline]
     fn digest(&mut self) -> Option<Digest> {
         self.array().map(Digest)
     }
@@ -634,6 +658,7 @@ impl Reader<'_> {
         })
     }
 
+    #[inline]
     fn text(&mut self) -> Option<Text> {
         Some(Text {
             offset: self.u32()?,

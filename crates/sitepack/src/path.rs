@@ -53,6 +53,7 @@ impl<'a> SitePath<'a> {
     ///
     /// # Errors
     /// See [`PathError`]; it never guesses.
+    #[inline]
     pub fn from_target(raw: &'a [u8]) -> Result<(SitePath<'a>, bool), PathError> {
         let Some(b'/') = raw.first() else {
             return Err(PathError::NotAbsolute);
@@ -61,6 +62,11 @@ impl<'a> SitePath<'a> {
             let text = std::str::from_utf8(raw).map_err(|_| PathError::NotUtf8)?;
             return Ok((SitePath(Cow::Borrowed(text)), false));
         }
+        SitePath::decoded(raw)
+    }
+
+    /// The same for one that is not plain.
+    fn decoded(raw: &[u8]) -> Result<(SitePath<'a>, bool), PathError> {
         let mut path = String::with_capacity(raw.len());
         let mut moved = false;
         let mut segments = raw.split(|byte| *byte == b'/').skip(1).peekable();
@@ -113,6 +119,7 @@ impl<'a> SitePath<'a> {
 
     /// The decoded path.
     #[must_use]
+    #[inline]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -132,6 +139,7 @@ impl<'a> SitePath<'a> {
 
 /// Whether a raw path is canonical as it stands: no `%`, no empty or dot segment, and nothing
 /// but the characters that every URI may hold. The usual case, and then nothing is copied.
+#[inline]
 fn is_plain(raw: &[u8]) -> bool {
     let mut previous = b'x';
     for &byte in raw {
@@ -145,8 +153,10 @@ fn is_plain(raw: &[u8]) -> bool {
 }
 
 /// RFC 3986 §3.3 `pchar` and `/`.
+#[inline]
 fn is_path_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte)
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!'
+        | b'$' | b'&'..=b',' | b';' | b'=' | b':' | b'@' | b'/' | b'%')
 }
 
 fn decode_segment(raw: &[u8]) -> Result<Cow<'_, str>, PathError> {

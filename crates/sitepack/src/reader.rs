@@ -151,6 +151,7 @@ pub struct FieldParts<'a> {
 impl<'a> Representation<'a> {
     /// The content, if it is stored.
     #[must_use]
+    #[inline]
     pub fn stored(&self) -> Option<&'a [u8]> {
         (self.making == Making::Stored).then_some(self.stored)
     }
@@ -158,12 +159,14 @@ impl<'a> Representation<'a> {
     /// How many bytes are stored, from [`offset`](Self::offset) on: of the content, or of what it
     /// is made of.
     #[must_use]
+    #[inline]
     pub fn stored_bytes(&self) -> usize {
         self.stored.len()
     }
 
     /// How the content is made. A stored one is made by copying.
     #[must_use]
+    #[inline]
     pub fn recipe(&self) -> Recipe<'a> {
         Recipe {
             stored: self.stored,
@@ -175,6 +178,7 @@ impl<'a> Representation<'a> {
 
     /// The strong entity-tag, in its quotes.
     #[must_use]
+    #[inline]
     pub fn entity_tag(&self) -> EntityTag {
         self.digest.entity_tag()
     }
@@ -204,6 +208,7 @@ impl<'a> Site<'a> {
     ///
     /// # Errors
     /// When the part of the index that was needed is damaged.
+    #[inline]
     pub fn find(&self, path: &SitePath<'_>) -> Result<Option<Entry<'a>>, Corrupt> {
         let slots = self.header.slots_span().of(self.bytes).ok_or(Corrupt)?;
         let (mut at, tag) = slot_and_tag(hash(path.as_str()), self.header.slots);
@@ -227,6 +232,7 @@ impl<'a> Site<'a> {
     ///
     /// # Errors
     /// When the index is damaged.
+    #[inline]
     pub fn not_found(&self) -> Result<Option<Resource<'a>>, Corrupt> {
         match self.header.not_found {
             NONE => Ok(None),
@@ -274,6 +280,7 @@ impl<'a> Site<'a> {
 
     /// The time of the data set in seconds since 1970, if it states one.
     #[must_use]
+    #[inline]
     pub fn modified(&self) -> Option<u64> {
         self.header.modified
     }
@@ -295,6 +302,7 @@ impl<'a> Site<'a> {
     }
 
     /// The rules for paths that lead nowhere else, the first one that fits first.
+    #[inline]
     pub fn rules(&self) -> impl Iterator<Item = Result<Rule<'a>, Corrupt>> + '_ {
         (0..self.header.rules).map(|index| self.rule(index))
     }
@@ -310,15 +318,18 @@ impl<'a> Site<'a> {
         })
     }
 
+    #[inline]
     pub(crate) fn resource_record(&self, index: u32) -> Result<&'a [u8], Corrupt> {
         let records = self.header.resources_span().of(self.bytes).ok_or(Corrupt)?;
         nth(records, index, RESOURCE_BYTES)
     }
 
+    #[inline]
     pub(crate) fn strings(&self) -> Result<&'a [u8], Corrupt> {
         self.header.strings_span().of(self.bytes).ok_or(Corrupt)
     }
 
+    #[inline]
     pub(crate) fn entry(&self, index: u32) -> Result<Entry<'a>, Corrupt> {
         let record = ResourceRecord::decode(self.resource_record(index)?)?;
         let strings = self.strings()?;
@@ -373,6 +384,7 @@ impl<'a> Site<'a> {
 impl<'a> Entry<'a> {
     /// The path that leads here.
     #[must_use]
+    #[inline]
     pub fn path(&self) -> &'a str {
         match self {
             Entry::Resource(resource) => resource.path,
@@ -388,19 +400,49 @@ impl<'a> Resource<'a> {
         &self,
     ) -> impl Iterator<Item = Result<Representation<'a>, Corrupt>> + use<'a> {
         let site = self.site;
-        let record = |record| RepresentationRecord::decode(record);
-        self.records
-            .chunks_exact(REPRESENTATION_BYTES)
-            .map(record)
-            .filter(move |record| {
-                let coded = |record: &RepresentationRecord| record.making == Making::UnzstdGzip;
-                site.codes || !record.as_ref().is_ok_and(coded)
-            })
+        self.sendable()
             .map(move |record| representation(site, record?))
+    }
+
+    /// The representation whose coding has the highest `preference`, of equals the shortest; none
+    /// if no coding has any. Of the others only the coding is looked at.
+    ///
+    /// # Errors
+    /// When the index is damaged.
+    #[inline]
+    pub fn preferred<Preference: Ord>(
+        &self,
+        preference: impl Fn(ContentCoding) -> Option<Preference>,
+    ) -> Result<Option<Representation<'a>>, Corrupt> {
+        let mut best = None;
+        for record in self.sendable() {
+            let record = record?;
+            let Some(liked) = preference(record.coding) else {
+                continue;
+            };
+            if best.as_ref().is_none_or(|(better, _)| liked > *better) {
+                best = Some((liked, record));
+            }
+        }
+        let made = |(_, record)| representation(self.site, record);
+        best.map(made).transpose()
+    }
+
+    /// The records of what this program can send.
+    #[inline]
+    fn sendable(&self) -> impl Iterator<Item = Result<RepresentationRecord, Corrupt>> + use<'a> {
+        let codes = self.site.codes;
+        let record = |record| RepresentationRecord::decode(record);
+        let records = self.records.chunks_exact(REPRESENTATION_BYTES).map(record);
+        records.filter(move |record| {
+            let coded = |record: &RepresentationRecord| record.making == Making::UnzstdGzip;
+            codes || !record.as_ref().is_ok_and(coded)
+        })
     }
 
     /// Whether there is a choice of representations, so that answers vary by request.
     #[must_use]
+    #[inline]
     pub fn is_negotiated(&self) -> bool {
         self.records.len() > REPRESENTATION_BYTES
     }
@@ -424,6 +466,7 @@ impl<'a> Resource<'a> {
     }
 
     /// The field lines of every representation, whether this program can send it or not.
+    #[inline]
     pub(crate) fn field_parts(
         &self,
     ) -> impl Iterator<Item = Result<FieldParts<'a>, Corrupt>> + use<'a> {
@@ -434,6 +477,7 @@ impl<'a> Resource<'a> {
     }
 }
 
+#[inline]
 fn representation<'a>(
     site: Parts<'a>,
     record: RepresentationRecord,
@@ -454,6 +498,7 @@ fn representation<'a>(
     })
 }
 
+#[inline]
 fn field_parts<'a>(
     site: Parts<'a>,
     record: &RepresentationRecord,
@@ -469,11 +514,12 @@ fn field_parts<'a>(
         about,
         cache,
         security,
-        policy: text(site.strings, record.policy)?.as_bytes(),
+        policy: bytes(site.strings, record.policy)?,
     })
 }
 
 /// Cuts a string into its parts.
+#[inline]
 fn parts<const COUNT: usize>(
     strings: &[u8],
     offset: u32,
@@ -490,15 +536,21 @@ fn parts<const COUNT: usize>(
     Ok(parts)
 }
 
+#[inline]
 fn text(strings: &[u8], text: Text) -> Result<&str, Corrupt> {
+    std::str::from_utf8(bytes(strings, text)?).map_err(|_| Corrupt)
+}
+
+#[inline]
+fn bytes(strings: &[u8], text: Text) -> Result<&[u8], Corrupt> {
     let span = Span {
         offset: u64::from(text.offset),
         bytes: u64::from(text.bytes),
     };
-    let bytes = span.of(strings).ok_or(Corrupt)?;
-    std::str::from_utf8(bytes).map_err(|_| Corrupt)
+    span.of(strings).ok_or(Corrupt)
 }
 
+#[inline]
 fn nth(records: &[u8], index: u32, bytes: usize) -> Result<&[u8], Corrupt> {
     let offset = u64::from(index) * bytes as u64;
     Span {

@@ -386,6 +386,10 @@ impl<'s> Connection<'s> {
                     if step.is_break() || !goes_on {
                         return (taken, step);
                     }
+                    if taken == input.len() {
+                        self.hungry = true;
+                        return (taken, step);
+                    }
                 }
             }
         }
