@@ -37,6 +37,8 @@ pub enum Reason {
     FramingConflict,
     /// 400: not a request at all.
     RequestMalformed,
+    /// 403: a page for this machine alone.
+    NotLocal,
     /// 404: nothing here has that path.
     NotFound,
     /// 405: known, but only GET, HEAD and OPTIONS are allowed.
@@ -67,7 +69,7 @@ pub enum Reason {
     MethodUnknown,
     /// 501: a transfer coding other than chunked.
     TransferCodingUnknown,
-    /// 503: the server drains, and wants no more requests.
+    /// 503: the server wants no requests: it drains, or was told so.
     NotReady,
     /// 503: too many contents are being made.
     Busy,
@@ -77,7 +79,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tests and tables.
-    pub const ALL: [Reason; 34] = [
+    pub const ALL: [Reason; 35] = [
         Reason::Fresh,
         Reason::Options,
         Reason::Management,
@@ -94,6 +96,7 @@ impl Reason {
         Reason::HostMalformed,
         Reason::FramingConflict,
         Reason::RequestMalformed,
+        Reason::NotLocal,
         Reason::NotFound,
         Reason::MethodNotAllowed,
         Reason::NotAcceptable,
@@ -129,6 +132,7 @@ impl Reason {
             | Reason::HostMalformed
             | Reason::FramingConflict
             | Reason::RequestMalformed => Status::BadRequest,
+            Reason::NotLocal => Status::Forbidden,
             Reason::NotFound => Status::NotFound,
             Reason::MethodNotAllowed => Status::MethodNotAllowed,
             Reason::NotAcceptable => Status::NotAcceptable,
@@ -169,6 +173,7 @@ impl Reason {
             Reason::HostMalformed => "The Host field does not name a host.\n",
             Reason::FramingConflict => "The request does not say where its content ends.\n",
             Reason::RequestMalformed => "This is not an HTTP request.\n",
+            Reason::NotLocal => "Only this machine may see this, or --admin-listen.\n",
             Reason::NotFound => "There is nothing here.\n",
             Reason::MethodNotAllowed => "Only GET, HEAD and OPTIONS are allowed.\n",
             Reason::NotAcceptable => "Accept-Encoding excludes every representation.\n",
@@ -184,7 +189,7 @@ impl Reason {
             Reason::SiteCorrupt => "The packed site is damaged here.\n",
             Reason::MethodUnknown => "There is no such method.\n",
             Reason::TransferCodingUnknown => "The only transfer coding known is chunked.\n",
-            Reason::NotReady => "The server is about to end.\n",
+            Reason::NotReady => "The server wants no requests now.\n",
             Reason::Busy => "Too much is asked for at once; ask again in a moment.\n",
             Reason::VersionUnsupported => "Only HTTP/1.0 and HTTP/1.1 are spoken here.\n",
         }
@@ -216,6 +221,7 @@ impl Reason {
             | Status::NotModified
             | Status::TemporaryRedirect
             | Status::PermanentRedirect
+            | Status::Forbidden
             | Status::NotFound
             | Status::MethodNotAllowed
             | Status::NotAcceptable

@@ -40,12 +40,21 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let opened = log::open(&options.log).map_err(Failure::failed)?;
     let serving = Serving::of(options)?;
     let signals = signals.prepared();
-    let bound = bind(&options.listen, passed, shape)?;
-    let addresses = bound.iter().map(|bound| Ok(bound.address()?.local_url()));
+    let bound = bind(options, passed, shape)?;
+    let addresses = bound.iter().map(|bound| {
+        let url = bound.address()?.local_url();
+        Ok(match bound.role() {
+            Role::Site => url,
+            Role::Admin => url + " (management)",
+        })
+    });
     let addresses = addresses.collect::<io::Result<Vec<_>>>().map_err(failed)?;
 
     #[cfg(all(unix, feature = "native"))]
     let site_file = site_file(options.engine);
+    // Without /proc nothing of it is told.
+    #[cfg(target_os = "linux")]
+    let process = server::Process::open().ok();
     // Everything is open, and the first thread is started below this line: so the sandbox is
     // around all of them.
     let manager = Manager::find();
@@ -60,6 +69,10 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     context.options = options.server;
     context.proxies = options.proxies.clone();
     context.sandbox = sandbox;
+    #[cfg(target_os = "linux")]
+    {
+        context.process = process;
+    }
     #[cfg(all(unix, feature = "native"))]
     {
         context.site_file = site_file;
@@ -93,19 +106,22 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Listens where the options say, and on the sockets that were passed; else where it is usual.
-fn bind(listen: &[Address], passed: Vec<Bound>, shape: Shape) -> Result<Vec<Bound>, Failure> {
+/// Listens where the options say, and on the sockets that were passed; else where it is usual. The
+/// operator's listener is no place for the site, so it does not count.
+fn bind(options: &ServeOptions, passed: Vec<Bound>, shape: Shape) -> Result<Vec<Bound>, Failure> {
     let usual = [Address::default()];
-    let listen = match listen {
+    let admin = &options.admin_listen;
+    let listen = match &*options.listen {
         [] if passed.is_empty() => &usual[..],
         listen => listen,
     };
-    if listen.len() + passed.len() > LISTENERS_MAX {
+    if listen.len() + admin.len() + passed.len() > LISTENERS_MAX {
         let message = format!("there are more than {LISTENERS_MAX} addresses to listen on");
         return Err(Failure::unusable(message));
     }
     let site = listen.iter().map(|address| (Role::Site, address));
-    let mut bound = server::bind_all(site, shape).map_err(Failure::unusable)?;
+    let all = site.chain(admin.iter().map(|address| (Role::Admin, address)));
+    let mut bound = server::bind_all(all, shape).map_err(Failure::unusable)?;
     bound.extend(passed);
     Ok(bound)
 }

@@ -12,7 +12,7 @@ use crate::limits::{
     HELD_BYTES_MAX, INPUT_BYTES, LINGER_BYTES_MAX, TURN_MADE_BYTES_MAX, TURN_READ_BYTES_MAX,
     TURN_REQUESTS_MAX, TURN_SENT_BYTES_MAX,
 };
-use crate::log::Line;
+use crate::log::{Answered, Ended, Line};
 use crate::origin::Origin;
 use crate::reason::Reason;
 use crate::response::{Connection as Field, Content, Response};
@@ -140,6 +140,8 @@ pub(super) struct Connection<'s> {
     peer: Option<IpAddr>,
     /// The header of the PROXY protocol that has to come first, until it has.
     header: Option<Versions>,
+    /// The peer is on this machine, and what it says of its client does not deny it.
+    is_near: bool,
     /// The peer is a proxy whose forwarding fields are believed.
     is_trusted: bool,
     conversation: Conversation<'s>,
@@ -171,7 +173,7 @@ struct Output<'s> {
     pump: Option<Pump<'s>>,
     sent: u64,
     time: u64,
-    /// When the request was read, if the log wants to know.
+    /// When the request was read.
     started: Option<Instant>,
 }
 
@@ -182,6 +184,7 @@ impl<'s> Connection<'s> {
             role: Role::Site,
             peer,
             header: None,
+            is_near: peer.is_some_and(|peer| peer.is_loopback()),
             is_trusted: false,
             conversation: Conversation::default(),
             input: Vec::new(),
@@ -196,19 +199,18 @@ impl<'s> Connection<'s> {
         }
     }
 
-    /// The same by a listener with this role, and perhaps by way of proxies.
+    /// The same by a listener with this role, and perhaps by way of proxies, of which there are none
+    /// before the operator's.
     pub(super) fn with(self, role: Role, proxies: &Proxies) -> Connection<'s> {
+        if role == Role::Admin {
+            return Connection { role, ..self };
+        }
         Connection {
             role,
             header: proxies.header,
             is_trusted: proxies.trusted.believes(self.peer),
             ..self
         }
-    }
-
-    /// What is served on it.
-    pub(super) fn role(&self) -> Role {
-        self.role
     }
 
     pub(super) fn stream(&mut self) -> &mut Stream {
@@ -361,14 +363,15 @@ impl<'s> Connection<'s> {
         let trusted = self.is_trusted.then_some(&context.proxies.trusted);
         let terms = Terms {
             trusted,
+            role: self.role,
+            is_near: self.is_near,
             ..means.terms
         };
         loop {
             let rest = input.get(taken..).unwrap_or_default();
             #[cfg(test)]
             super::tests::panic_if_asked("turn", rest);
-            let is_timed = context.access_log.is_on() && !rest.is_empty();
-            let started = is_timed.then(Instant::now);
+            let started = (!rest.is_empty()).then(Instant::now);
             let (used, turn) = self.conversation.next(rest, means.origin, &terms);
             taken += used;
             match turn {
@@ -401,7 +404,7 @@ impl<'s> Connection<'s> {
             return Ok(Some(0));
         };
         let read = versions.read(input);
-        let header = read.inspect_err(|_| context.statistics.proxy_header_refused())?;
+        let header = read.inspect_err(|_| context.statistics.ended(Ended::ProxyHeader))?;
         let Some(header) = header else {
             return Ok(None);
         };
@@ -411,6 +414,7 @@ impl<'s> Connection<'s> {
             Client::At(address) => Some(address),
             Client::Unix => None,
         };
+        self.is_near &= self.peer.is_some_and(|peer| peer.is_loopback());
         self.is_trusted = context.proxies.trusted.believes(self.peer);
         Ok(Some(header.bytes))
     }
@@ -549,7 +553,7 @@ impl<'s> Connection<'s> {
                 return ControlFlow::Break(After::Over);
             }
             Err(_) => {
-                means.context.statistics.peer_gone();
+                means.context.statistics.ended(Ended::Gone);
                 return ControlFlow::Break(After::Over);
             }
         }
@@ -599,7 +603,7 @@ impl<'s> Connection<'s> {
     /// The request did not come in time.
     pub(super) fn time_out(&mut self, means: &mut Means<'_, 's>) -> After {
         if self.header.is_some() {
-            means.context.statistics.proxy_header_refused();
+            means.context.statistics.ended(Ended::ProxyHeader);
             return After::Over;
         }
         if !self.has_begun() || self.output.is_some() {
@@ -627,7 +631,15 @@ impl<'s> Connection<'s> {
         started: Option<Instant>,
     ) {
         let status = answer.response.status.code();
-        context.statistics.answered(status, bytes);
+        let (coding, reason) = (answer.response.coding, answer.response.reason);
+        let duration = started.map_or(Duration::ZERO, |started| started.elapsed());
+        context.statistics.answered(&Answered {
+            status,
+            coding,
+            reason,
+            bytes,
+            duration,
+        });
         if !context.access_log.is_on() {
             return;
         }
@@ -640,20 +652,17 @@ impl<'s> Connection<'s> {
             id: answer.id.of(said),
             status,
             bytes,
-            coding: answer.response.coding,
-            reason: answer.response.reason,
-            duration: started.map_or(Duration::ZERO, |started| started.elapsed()),
+            coding,
+            reason,
+            duration,
         });
     }
 }
 
 /// Begins to make the content of an answer, if that is made. If it cannot be, the answer says so.
 fn begin_to_make<'s>(answer: &mut Answer<'s>, means: &mut Means<'_, 's>) -> Option<Pump<'s>> {
-    let Content::Made(made) = &answer.response.content else {
-        return None;
-    };
     let (makers, spare) = (&means.context.makers, &mut means.scratch.piece);
-    match Pump::start(made, makers, spare) {
+    match Pump::start(&answer.response.content, makers, spare)? {
         Ok(pump) => Some(pump),
         Err(reason) => {
             answer.response = Response::refusal(reason);
@@ -674,10 +683,10 @@ mod tests {
     use crate::limits::{GUNZIP_BYTES, PIECE_BYTES, RequestLimits, TURN_REQUESTS_MAX};
     use crate::log::AccessLog;
     use crate::origin::Origin;
-    use crate::server::Context;
     use crate::server::conversation::Terms;
     use crate::server::native::stream::Stream;
     use crate::server::native::timers::Wait;
+    use crate::server::{Context, Role};
 
     const ASK: &[u8] = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -727,6 +736,8 @@ mod tests {
                     draining: false,
                     now: 1_795_305_600,
                     trusted: None,
+                    role: Role::Site,
+                    is_near: false,
                 },
                 budget,
             })
