@@ -18,6 +18,9 @@ use super::now;
 pub struct Process {
     /// When it was started, since 1970.
     started: Duration,
+    /// Both are asked before the sandbox, too: the system is asked for them by a file.
+    ticks_per_second: u64,
+    page_bytes: u64,
     stat: File,
     /// The directory of its descriptors, and a place in it, which all that read it share.
     descriptors: Mutex<File>,
@@ -43,6 +46,8 @@ impl Process {
     pub fn open() -> io::Result<Process> {
         Ok(Process {
             started: now(),
+            ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
+            page_bytes: rustix::param::page_size() as u64,
             stat: File::open("/proc/self/stat")?,
             descriptors: Mutex::new(File::open("/proc/self/fd")?),
         })
@@ -63,13 +68,11 @@ impl Process {
             text.and_then(|text| text.parse().ok()).unwrap_or(0)
         };
         let ticks = field(14) + field(15);
-        let second = rustix::param::clock_ticks_per_second().max(1);
-        let pages = |count: u64| count.saturating_mul(rustix::param::page_size() as u64);
         let limit = getrlimit(Resource::Nofile).current;
         Ok(Measures {
-            cpu_microseconds: ticks.saturating_mul(1_000_000) / second,
+            cpu_microseconds: ticks.saturating_mul(1_000_000) / self.ticks_per_second,
             started_microseconds: u64::try_from(self.started.as_micros()).unwrap_or(u64::MAX),
-            resident_bytes: pages(field(24)),
+            resident_bytes: field(24).saturating_mul(self.page_bytes),
             virtual_bytes: field(23),
             threads: field(20),
             descriptors: self.count()?,

@@ -28,6 +28,8 @@ mod generations;
 mod image;
 #[cfg(unix)]
 mod logs;
+#[cfg(unix)]
+mod management;
 mod methods;
 #[cfg(all(unix, feature = "native"))]
 mod native;
