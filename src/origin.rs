@@ -135,6 +135,9 @@ impl<'s> Origin<'s> {
             return Err(Reason::ExpectationUnknown);
         }
         let (path, query, moved) = match (method, target) {
+            (Method::NotAllowed, Target::Resource { path, .. }) if request.method == b"POST" => {
+                return self.manner.pages.post(&path);
+            }
             (Method::NotAllowed, _) => return Err(Reason::MethodNotAllowed),
             (_, Target::Authority) => return Err(Reason::TargetMalformed),
             (_, Target::Asterisk) => return Ok(Response::text(Reason::Options, "")),
@@ -155,7 +158,10 @@ impl<'s> Origin<'s> {
             )),
             (_, Method::Options) => Ok(Response::text(Reason::Options, "")),
             (Found::Page(page), _) => Ok(unless_precondition(page, request.fields, now)),
-            (Found::Resource(resource), _) => self.represent(&resource, request, method, now),
+            (Found::Resource(resource), _) => match self.index(&path, &resource, request, now)? {
+                Some(index) => Ok(index),
+                None => self.represent(&resource, request, method, now),
+            },
         }
     }
 
@@ -188,6 +194,30 @@ impl<'s> Origin<'s> {
             Entry::Resource(resource) if resource.status == 404 => Found::Missing(resource),
             Entry::Resource(resource) => Found::Resource(resource),
         })
+    }
+
+    /// The index page behind a banner, where that is shown.
+    fn index(
+        &self,
+        path: &SitePath<'_>,
+        resource: &Resource<'s>,
+        request: &Request<'_>,
+        now: u64,
+    ) -> Result<Option<Response<'s>>, Reason> {
+        let demo = self.manner.pages.demo().filter(|_| *path == SitePath::ROOT);
+        let Some(index) = demo.map_or(Ok(None), |demo| demo.index(resource, &self.site))? else {
+            return Ok(None);
+        };
+        let validators = Validators {
+            entity_tag: index.entity_tag.as_bytes(),
+            modified: None,
+        };
+        let found = resource.identity()?;
+        Ok(Some(match evaluate(request.fields, validators, now) {
+            Outcome::Proceed => Response::index(&found, index),
+            Outcome::NotModified(reason) => Response::index_not_modified(reason, &found, &index),
+            Outcome::Failed(reason) => Response::refusal(reason),
+        }))
     }
 
     /// What the first rule that takes the path makes of it.

@@ -11,6 +11,8 @@ pub enum Reason {
     Options,
     /// 200: a page that the server makes itself.
     Management,
+    /// 200: what `--demo` shows; a status that was asked for is another.
+    Demonstration,
     /// 206: one part.
     Partial,
     /// 206: several parts.
@@ -43,6 +45,8 @@ pub enum Reason {
     NotFound,
     /// 405: known, but only GET, HEAD and OPTIONS are allowed.
     MethodNotAllowed,
+    /// 405: something that only POST does.
+    PostWanted,
     /// 406: every representation is excluded by Accept-Encoding.
     NotAcceptable,
     /// 408: the request did not come in time.
@@ -79,10 +83,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tests and tables.
-    pub const ALL: [Reason; 35] = [
+    pub const ALL: [Reason; 37] = [
         Reason::Fresh,
         Reason::Options,
         Reason::Management,
+        Reason::Demonstration,
         Reason::Partial,
         Reason::PartialMultiple,
         Reason::NotModifiedByTag,
@@ -99,6 +104,7 @@ impl Reason {
         Reason::NotLocal,
         Reason::NotFound,
         Reason::MethodNotAllowed,
+        Reason::PostWanted,
         Reason::NotAcceptable,
         Reason::RequestTimeout,
         Reason::PreconditionFailedByTag,
@@ -121,7 +127,9 @@ impl Reason {
     #[must_use]
     pub const fn status(self) -> Status {
         match self {
-            Reason::Fresh | Reason::Options | Reason::Management => Status::Ok,
+            Reason::Fresh | Reason::Options | Reason::Management | Reason::Demonstration => {
+                Status::Ok
+            }
             Reason::Partial | Reason::PartialMultiple => Status::PartialContent,
             Reason::NotModifiedByTag | Reason::NotModifiedByDate => Status::NotModified,
             Reason::Encoded => Status::MovedPermanently,
@@ -134,7 +142,7 @@ impl Reason {
             | Reason::RequestMalformed => Status::BadRequest,
             Reason::NotLocal => Status::Forbidden,
             Reason::NotFound => Status::NotFound,
-            Reason::MethodNotAllowed => Status::MethodNotAllowed,
+            Reason::MethodNotAllowed | Reason::PostWanted => Status::MethodNotAllowed,
             Reason::NotAcceptable => Status::NotAcceptable,
             Reason::RequestTimeout => Status::RequestTimeout,
             Reason::PreconditionFailedByTag | Reason::PreconditionFailedByDate => {
@@ -160,6 +168,7 @@ impl Reason {
             Reason::Fresh
             | Reason::Options
             | Reason::Management
+            | Reason::Demonstration
             | Reason::Partial
             | Reason::PartialMultiple
             | Reason::NotModifiedByTag
@@ -176,6 +185,7 @@ impl Reason {
             Reason::NotLocal => "Only this machine may see this, or --admin-listen.\n",
             Reason::NotFound => "There is nothing here.\n",
             Reason::MethodNotAllowed => "Only GET, HEAD and OPTIONS are allowed.\n",
+            Reason::PostWanted => "Only POST is allowed.\n",
             Reason::NotAcceptable => "Accept-Encoding excludes every representation.\n",
             Reason::RequestTimeout => "The request did not come in time.\n",
             Reason::PreconditionFailedByTag => "The entity-tag is not one of those in If-Match.\n",
@@ -228,7 +238,10 @@ impl Reason {
             | Status::PreconditionFailed
             | Status::RangeNotSatisfiable
             | Status::MisdirectedRequest
-            | Status::InternalServerError => false,
+            | Status::TooManyRequests
+            | Status::InternalServerError
+            | Status::BadGateway
+            | Status::GatewayTimeout => false,
         }
     }
 }

@@ -3,9 +3,11 @@
 //! A response holds slices of the packed site. No content is copied on its way to the socket;
 //! only the few lines that are made for one answer live in the response itself.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 
+use serde_json::Value;
 use sitepack::{ContentCoding, FieldParts, Maker, Making, Recipe, Representation};
 use smallvec::SmallVec;
 
@@ -13,6 +15,7 @@ use crate::http::method::ALLOW;
 use crate::http::range::Part;
 use crate::http::status::Status;
 use crate::limits::{PIECE_BYTES, RETRY_SECONDS};
+use crate::pages::demo::Index;
 use crate::pages::manifest::Listing;
 use crate::reason::Reason;
 use crate::request::Version;
@@ -55,6 +58,8 @@ pub struct Response<'s> {
     made: SmallVec<[u8; 128]>,
     /// What is sent behind the field section.
     pub content: Content<'s>,
+    /// How long it is to be held back; a demonstration.
+    pub delay_seconds: u16,
 }
 
 /// The content of a response.
@@ -154,6 +159,62 @@ impl<'s> Response<'s> {
         response
     }
 
+    /// What `--demo` shows: JSON, under a status that may be any refusal.
+    pub(crate) fn shown(status: Status, json: &Value) -> Response<'s> {
+        let mut response = Response::page(JSON, format!("{json}\n").into_bytes());
+        response.reason = Reason::Demonstration;
+        response.status = status;
+        if status == Status::MethodNotAllowed {
+            response.push("Allow", ALLOW);
+        }
+        response
+    }
+
+    /// 200: the index page with a banner.
+    pub(crate) fn index(found: &Representation<'s>, index: Index<'s>) -> Response<'s> {
+        let FieldParts {
+            content: kind,
+            cache,
+            security,
+            policy,
+            ..
+        } = found.fields;
+        let prepared = [kind, cache, security, policy, b"", b"", b""];
+        let pieces = match index.content {
+            Cow::Borrowed(page) => {
+                let (before, after) = page.split_at_checked(index.behind).unwrap_or((page, b""));
+                vec![
+                    Piece::Stored(before),
+                    Piece::Made(index.banner.into_bytes()),
+                    Piece::Stored(after),
+                ]
+            }
+            Cow::Owned(mut page) => {
+                let at = index.behind.min(page.len());
+                page.splice(at..at, index.banner.into_bytes());
+                vec![Piece::Made(page)]
+            }
+        };
+        let content = Content::Pieces(pieces);
+        let length = content.len();
+        let mut response = Response::stored(Reason::Demonstration, found, prepared, content);
+        response.push("ETag", index.entity_tag);
+        response.push_length(length);
+        response
+    }
+
+    /// 304 for it.
+    pub(crate) fn index_not_modified(
+        reason: Reason,
+        found: &Representation<'s>,
+        index: &Index<'_>,
+    ) -> Response<'s> {
+        let prepared = [found.fields.cache, b"", b"", b"", b"", b"", b""];
+        let mut response = Response::stored(reason, found, prepared, Content::Empty);
+        response.push("ETag", &index.entity_tag);
+        response
+    }
+
     /// The manifest of the site, for a client of this version.
     pub(crate) fn listing(listing: Listing<'s>, version: Version) -> Response<'s> {
         let listing = listing.chunked(version.is_1_1());
@@ -180,6 +241,7 @@ impl<'s> Response<'s> {
             prepared: [content_type, OWN_SECURITY, b"", b"", b"", b"", b""],
             made: SmallVec::new(),
             content: Content::Empty,
+            delay_seconds: 0,
         }
     }
 
@@ -192,6 +254,9 @@ impl<'s> Response<'s> {
         // § 15.5.6: a 405 MUST list what is allowed; OPTIONS is asked for it.
         if matches!(reason, Reason::MethodNotAllowed | Reason::Options) {
             response.push("Allow", ALLOW);
+        }
+        if reason == Reason::PostWanted {
+            response.push("Allow", "POST");
         }
         // § 15.6.4: when to ask again, where that is known.
         if reason == Reason::Busy {
@@ -401,6 +466,7 @@ impl<'s> Response<'s> {
             prepared,
             made,
             content,
+            delay_seconds: 0,
         }
     }
 

@@ -59,6 +59,15 @@ pub(super) const FLAGS: &[Flag] = &[
                machine alone]",
     },
     Flag {
+        long: "demo",
+        short: None,
+        value: None,
+        variable: "CHAPBOOK_DEMO",
+        commands: SERVE,
+        help: "pages under /-/demo/ that are late, fail, and tell of requests and variables, and a \
+               banner with version and $LOCATION on the index page",
+    },
+    Flag {
         long: "proxy-protocol",
         short: None,
         value: Some("v1|v2|any"),

@@ -50,6 +50,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         let engine = self.parsed::<Engine>("engine")?.unwrap_or_default();
         Ok(ServeOptions {
             listen: self.listen()?,
+            demo: self.switch("demo")?,
             admin_listen: addresses(self.values_of(&["admin-listen"])?)?,
             engine,
             proxies: self.proxies(engine)?,

@@ -1,5 +1,6 @@
 //! `chapbook serve`.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::log::{self, AccessLog, debug, say};
 #[cfg(feature = "pack")]
 use crate::origin::Manner;
 use crate::origin::Origin;
+use crate::pages::demo::Demo;
 use crate::sandbox::{self, Needs};
 use crate::server::{self, Address, Bound, Context, Manager, Role, Shape, Signals, UnixAddress};
 #[cfg(all(unix, feature = "native"))]
@@ -41,14 +43,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let serving = Serving::of(options)?;
     let signals = signals.prepared();
     let bound = bind(options, passed, shape)?;
-    let addresses = bound.iter().map(|bound| {
-        let url = bound.address()?.local_url();
-        Ok(match bound.role() {
-            Role::Site => url,
-            Role::Admin => url + " (management)",
-        })
-    });
-    let addresses = addresses.collect::<io::Result<Vec<_>>>().map_err(failed)?;
+    let addresses = addresses(&bound).map_err(failed)?;
 
     #[cfg(all(unix, feature = "native"))]
     let site_file = site_file(options.engine);
@@ -66,8 +61,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         .map_err(|lack| Failure::failed(format!("failed to enter the sandbox: {lack}")))?;
     let access_log = opened.start().map_err(Failure::failed)?;
     let mut context = (serving.context)(access_log);
-    context.options = options.server;
-    context.proxies = options.proxies.clone();
+    set(&mut context, options);
     context.sandbox = sandbox;
     #[cfg(target_os = "linux")]
     {
@@ -81,7 +75,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let context = Arc::new(context);
     Start {
         told: &serving.told,
-        addresses: &addresses.join(", "),
+        addresses: &addresses,
         engine: options.engine,
         provenance: serving.provenance.as_deref(),
         digest: &serving.digest,
@@ -104,6 +98,30 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     say(format_args!("{}", context.statistics));
     log::finish();
     Ok(())
+}
+
+/// Where clients on this machine reach it, in words.
+fn addresses(bound: &[Bound]) -> io::Result<String> {
+    let addresses = bound.iter().map(|bound| {
+        let url = bound.address()?.local_url();
+        Ok(match bound.role() {
+            Role::Site => url,
+            Role::Admin => url + " (management)",
+        })
+    });
+    Ok(addresses.collect::<io::Result<Vec<_>>>()?.join(", "))
+}
+
+/// What the options say of how it serves.
+fn set(context: &mut Context, options: &ServeOptions) {
+    context.options = options.server;
+    context.proxies = options.proxies.clone();
+    if options.demo {
+        let variables = std::env::vars_os();
+        let text = |text: OsString| text.to_string_lossy().into_owned();
+        let variables = variables.map(|(name, value)| (text(name), text(value)));
+        context.demonstrate(Demo::new(options.location.clone(), variables));
+    }
 }
 
 /// Listens where the options say, and on the sockets that were passed; else where it is usual. The

@@ -6,8 +6,10 @@
 //! 2. Without such a listener only this machine sees `metrics`: the peer, and the client that a
 //!    proxy speaks for, have to be on loopback. Who forwards a request and is not believed is
 //!    somebody else's proxy, so the request is not from here.
-//! 3. Nothing here knows a socket or a clock: what the server knows of itself, it tells ([`Told`]).
+//! 3. What `--demo` adds is with the site, for those who look at it ([`demo`]).
+//! 4. Nothing here knows a socket or a clock: what the server knows of itself, it tells ([`Told`]).
 
+pub mod demo;
 pub mod exposition;
 pub mod manifest;
 pub mod version;
@@ -20,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 use sitepack::{Site, SitePath};
 
+use self::demo::Demo;
 use self::manifest::Listing;
 use crate::http::forwarded;
 use crate::reason::Reason;
@@ -31,6 +34,9 @@ pub const HEALTH: &str = "/-/health";
 
 /// What the paths of all pages begin with.
 const PREFIX: &str = "/-/";
+
+/// What the names of those begin with that `--demo` adds.
+const DEMO: &str = "demo/";
 
 /// Who asks, as far as the pages care.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +81,8 @@ pub struct Pages {
     /// The operator has a listener of its own.
     apart: AtomicBool,
     told: OnceLock<Box<dyn Told>>,
+    /// What is shown, if anything is.
+    demo: OnceLock<Demo>,
 }
 
 impl Pages {
@@ -101,6 +109,28 @@ impl Pages {
         self.apart.store(apart, Ordering::Relaxed);
     }
 
+    /// Shows what there is to show, from now on.
+    pub fn demonstrate(&self, demo: Demo) {
+        // The first stays.
+        let _ = self.demo.set(demo);
+    }
+
+    /// What is shown, if anything is.
+    pub(crate) fn demo(&self) -> Option<&Demo> {
+        self.demo.get()
+    }
+
+    /// The answer to a POST, which nothing but a demonstration takes.
+    ///
+    /// # Errors
+    /// `MethodNotAllowed` anywhere else.
+    pub(crate) fn post<'s>(&self, path: &SitePath<'_>) -> Result<Response<'s>, Reason> {
+        let name = path.as_str().strip_prefix(PREFIX);
+        let name = name.and_then(|name| name.strip_prefix(DEMO));
+        let shown = name.and_then(|name| self.demo.get()?.post(name, self));
+        shown.ok_or(Reason::MethodNotAllowed)
+    }
+
     /// The page at `path`, if it is one.
     ///
     /// # Errors
@@ -122,8 +152,18 @@ impl Pages {
             "version" => self.version(site),
             "manifest.json" => Response::listing(Listing::of(site), request.version),
             "metrics" => self.metrics(request, asker, site)?,
-            _ if asker == Asker::Operator => return Err(Reason::NotFound),
-            _ => return Ok(None),
+            name => {
+                let name = name.strip_prefix(DEMO);
+                let demo = self.demo.get();
+                let shown = match (demo, name) {
+                    (Some(demo), Some(name)) => demo.find(name, request)?,
+                    (None, _) | (_, None) => None,
+                };
+                if shown.is_none() && asker == Asker::Operator {
+                    return Err(Reason::NotFound);
+                }
+                return Ok(shown);
+            }
         };
         Ok(Some(page))
     }

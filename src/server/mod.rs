@@ -43,10 +43,11 @@ pub use trusted::Trusted;
 
 use self::served::Served;
 use crate::http::connection::persists;
-use crate::limits::ConnectionLimits;
+use crate::limits::{ConnectionLimits, DEMO_DELAYED_REQUESTS_MAX};
 use crate::log::{AccessLog, Statistics, warn};
 use crate::origin::{Manner, Origin};
 use crate::pages::Asker;
+use crate::pages::demo::Demo;
 use crate::request::Request;
 use crate::response::{Connection, Response};
 use crate::sandbox::Sandbox;
@@ -201,6 +202,8 @@ pub struct Context {
     /// What the system says of the process.
     #[cfg(target_os = "linux")]
     pub process: Option<Process>,
+    /// Answers that are held back.
+    held: Arc<AtomicUsize>,
     /// Connections of all threads.
     connections: AtomicUsize,
     /// The second of the last message about a failed accept.
@@ -235,6 +238,7 @@ impl Context {
             sandbox: Sandbox::default(),
             #[cfg(target_os = "linux")]
             process: None,
+            held: Arc::default(),
             connections: AtomicUsize::new(0),
             accept_failed: AtomicU64::new(0),
         }
@@ -250,6 +254,11 @@ impl Context {
     /// Says whether requests are wanted: what `/-/ready` tells.
     pub fn want(&self, wanted: bool) {
         self.served.manner().pages().want(wanted);
+    }
+
+    /// Shows what there is to show.
+    pub fn demonstrate(&self, demo: Demo) {
+        self.served.manner().pages().demonstrate(demo);
     }
 
     /// Puts another site in the place of the one that is served. What is being answered is
@@ -277,6 +286,24 @@ impl Context {
         if self.accept_failed.swap(now, Ordering::Relaxed) != now {
             warn(format_args!("failed to accept a connection: {error}"));
         }
+    }
+}
+
+/// A place among the answers that are held back, given back when it is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    /// One more, if there is room.
+    fn take(held: &Arc<AtomicUsize>) -> Option<Place> {
+        let before = held.fetch_add(1, Ordering::Relaxed);
+        let place = Place(held.clone());
+        (before < DEMO_DELAYED_REQUESTS_MAX).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -43,7 +43,7 @@ use std::time::{Duration, Instant};
 
 use super::making::Pump;
 use super::socket_file::SocketFile;
-use super::{Bound, Context, Listener, Role, asker, connection_field};
+use super::{Bound, Context, Listener, Place, Role, asker, connection_field};
 use crate::http::connection::persists;
 use crate::http::date::imf_fixdate;
 use crate::http::forwarded;
@@ -506,9 +506,15 @@ fn answer(
     let skipped = skip_content(&mut request, announced);
     if matches!(skipped, Skipped::TooMuch | Skipped::Never) {
         response = Response::refusal(Reason::ContentTooLarge);
-        if parsed.method == b"HEAD" {
-            response = response.without_content();
+    }
+    if response.delay_seconds > 0 {
+        match Place::take(&context.held) {
+            Some(_place) => thread::sleep(Duration::from_secs(response.delay_seconds.into())),
+            None => response = Response::refusal(Reason::Busy),
         }
+    }
+    if parsed.method == b"HEAD" {
+        response = response.without_content();
     }
     let connection = connection_field(&parsed, &response, context.shutdown.is_begun());
     let mut pump = None;

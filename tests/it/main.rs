@@ -19,6 +19,8 @@ mod compiler;
 mod conditionals;
 #[cfg(all(unix, feature = "native"))]
 mod connections;
+#[cfg(unix)]
+mod demo;
 #[cfg(all(target_os = "linux", feature = "pack"))]
 mod empty_root;
 mod exchange;

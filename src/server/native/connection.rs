@@ -19,7 +19,7 @@ use crate::response::{Connection as Field, Content, Response};
 use crate::server::conversation::{Answer, Conversation, Terms, Turn};
 use crate::server::making::Pump;
 use crate::server::proxy::{Client, Malformed, Versions};
-use crate::server::{Context, Proxies, Role};
+use crate::server::{Context, Place, Proxies, Role};
 
 /// What a thread keeps for all of its connections, so that none keeps it for itself.
 pub(super) struct Scratch {
@@ -155,6 +155,8 @@ pub(super) struct Connection<'s> {
     ended: bool,
     /// An answer that could not be sent at once.
     output: Option<Box<Output<'s>>>,
+    /// An answer that is held back.
+    held: Option<Box<Held<'s>>>,
     /// Bytes that were dropped since the last answer; none unless lingering.
     lingering: Option<u64>,
     /// What of the answer under way was sent when the timer last looked.
@@ -163,6 +165,14 @@ pub(super) struct Connection<'s> {
     holds_little: bool,
     /// It has yielded, and its next turn comes by itself.
     queued: bool,
+}
+
+/// An answer that a demonstration wants late.
+struct Held<'s> {
+    answer: Answer<'s>,
+    seconds: u16,
+    started: Option<Instant>,
+    _place: Place,
 }
 
 /// An answer under way.
@@ -192,6 +202,7 @@ impl<'s> Connection<'s> {
             readable: false,
             ended: false,
             output: None,
+            held: None,
             lingering: None,
             seen: 0,
             holds_little: false,
@@ -236,7 +247,10 @@ impl<'s> Connection<'s> {
 
     /// Whether nothing is under way: no request has begun, no answer is unsent.
     pub(super) fn is_idle(&self) -> bool {
-        !self.has_begun() && self.output.is_none() && self.lingering.is_none()
+        !self.has_begun()
+            && self.output.is_none()
+            && self.held.is_none()
+            && self.lingering.is_none()
     }
 
     /// How many requests were answered.
@@ -258,6 +272,8 @@ impl<'s> Connection<'s> {
     pub(super) fn waits(&self) -> Wait {
         if self.output.is_some() {
             Wait::Write
+        } else if self.held.is_some() {
+            Wait::Held
         } else if self.lingering.is_some() {
             Wait::Linger
         } else if self.has_begun() {
@@ -286,6 +302,8 @@ impl<'s> Connection<'s> {
             ControlFlow::Break(After::Yields)
         } else if self.output.is_some() {
             self.continue_output(means)
+        } else if self.held.is_some() {
+            ControlFlow::Break(After::Waits(Wait::Held))
         } else if self.lingering.is_some() {
             self.drop_input(means)
         } else if !self.hungry {
@@ -384,7 +402,10 @@ impl<'s> Connection<'s> {
                     self.hungry = false;
                     let left = &mut means.budget.requests;
                     *left = left.saturating_sub(1);
-                    let step = self.send(answer, rest, started, means);
+                    let step = match answer.response.delay_seconds {
+                        0 => self.send(answer, rest, started, means),
+                        _ => self.hold(answer, rest, started, means),
+                    };
                     let goes_on = self.lingering.is_none() && !means.budget.is_spent();
                     if step.is_break() || !goes_on {
                         return (taken, step);
@@ -395,6 +416,49 @@ impl<'s> Connection<'s> {
                     }
                 }
             }
+        }
+    }
+
+    /// Holds an answer back, unless too many are; `said` is the input in which the request was.
+    fn hold(
+        &mut self,
+        mut answer: Answer<'s>,
+        said: &[u8],
+        started: Option<Instant>,
+        means: &mut Means<'_, 's>,
+    ) -> Step {
+        let Some(place) = Place::take(&means.context.held) else {
+            let is_head = answer.method.of(said) == b"HEAD";
+            answer.response = Response::refusal(Reason::Busy);
+            if is_head {
+                answer.response = answer.response.without_content();
+            }
+            return self.send(answer, said, started, means);
+        };
+        answer.keep(said);
+        let seconds = answer.response.delay_seconds;
+        self.held = Some(Box::new(Held {
+            answer,
+            seconds,
+            started,
+            _place: place,
+        }));
+        ControlFlow::Break(After::Waits(Wait::Held))
+    }
+
+    /// An answer was held back for another second.
+    pub(super) fn wake(&mut self, means: &mut Means<'_, 's>) -> After {
+        let Some(mut held) = self.held.take() else {
+            return After::Waits(self.waits());
+        };
+        held.seconds = held.seconds.saturating_sub(1);
+        if held.seconds > 0 {
+            self.held = Some(held);
+            return After::Waits(Wait::Held);
+        }
+        match self.send(held.answer, b"", held.started, means) {
+            ControlFlow::Break(after) => after,
+            ControlFlow::Continue(()) => self.turn(means),
         }
     }
 

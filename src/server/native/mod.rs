@@ -276,6 +276,7 @@ impl<'g> Loop<'g> {
             limits.write_seconds * 1000,
             LINGER_MILLISECONDS_MAX,
             REQUEST_GRACE_MILLISECONDS,
+            1000,
         ];
         Ok(Loop {
             context,
@@ -439,7 +440,9 @@ impl<'g> Loop<'g> {
             // A new connection has no longer for its first request than for the rest of it.
             Wait::Idle if fresh => Wait::Request,
             // A request and an answer have their time as a whole, however often they pause.
-            Wait::Idle | Wait::Request | Wait::Write | Wait::Linger | Wait::First => wait,
+            Wait::Idle | Wait::Request | Wait::Write | Wait::Linger | Wait::First | Wait::Held => {
+                wait
+            }
         };
         if wait == Wait::Idle || self.timers.waits(key) != Some(wait) {
             self.timers.set(key, wait, self.time);
@@ -495,6 +498,7 @@ impl<'g> Loop<'g> {
                     self.close(key);
                 }
                 Wait::Request => self.attend_to(key, Connection::time_out),
+                Wait::Held => self.attend_to(key, Connection::wake),
             }
         }
     }
