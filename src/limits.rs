@@ -298,7 +298,8 @@ pub const DEMO_DELAYED_REQUESTS_MAX: usize = 16;
 /// made, for each answer.
 pub const DEMO_INDEX_BYTES_MAX: u64 = 256 << 10;
 
-/// `--demo`: how many variables are told of. Kubernetes sets seven for each service of a name space.
+/// `--demo`: how many variables are told of. Kubernetes sets seven for each service of a name
+/// space.
 pub const DEMO_VARIABLES_MEMBERS_MAX: usize = 512;
 
 /// How long accepting pauses when the system has no descriptor left.

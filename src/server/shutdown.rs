@@ -97,7 +97,8 @@ impl std::fmt::Debug for Shutdown {
     }
 }
 
-/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2, caught: none is lost from now on, whoever hears of it later.
+/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2, caught: none is lost from now on, whoever hears of
+/// it later.
 #[cfg(unix)]
 pub(crate) struct Signals {
     caught: signal_hook::iterator::Signals,

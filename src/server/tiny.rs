@@ -487,32 +487,25 @@ fn answer(
     let parsed = head.request(&fields);
     let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
     let client = client(peer, role, parsed.fields, context);
+    let taken = request.body_length().unwrap_or(0) as u64;
     let (mut response, announced) = if fields.iter().all(|field| is_field(field.name, field.value))
     {
         // If the framing is in conflict, that is the answer, and it closes. What tiny_http makes
         // of it, it would allocate.
-        let taken = request.body_length().unwrap_or(0) as u64;
         let announced = framing(&parsed).unwrap_or(Framing::Length(taken));
         let is_near = peer.is_some_and(|peer| peer.is_loopback());
         let asker = asker(role, is_near, client);
         (origin.respond_to(asker, &parsed, time), announced)
     } else {
-        (
-            Response::refusal(Reason::RequestMalformed),
-            Framing::Length(request.body_length().unwrap_or(0) as u64),
-        )
+        let refusal = Response::refusal(Reason::RequestMalformed);
+        (refusal, Framing::Length(taken))
     };
     // tiny_http would wait for the rest of the content before it lets go of the writer.
     let skipped = skip_content(&mut request, announced);
     if matches!(skipped, Skipped::TooMuch | Skipped::Never) {
         response = Response::refusal(Reason::ContentTooLarge);
     }
-    if response.delay_seconds > 0 {
-        match Place::take(&context.held) {
-            Some(_place) => thread::sleep(Duration::from_secs(response.delay_seconds.into())),
-            None => response = Response::refusal(Reason::Busy),
-        }
-    }
+    response = hold_back(response, context);
     if parsed.method == b"HEAD" {
         response = response.without_content();
     }
@@ -533,41 +526,66 @@ fn answer(
         let date = imf_fixdate(time);
         sent = write(&mut *writer, &response, pump.as_mut(), &date, connection);
         if let Some(pump) = pump {
-            let mut spare = Vec::new();
-            pump.end(&mut spare);
-            context.makers.keep(spare);
+            end(pump, context);
         }
     }
     if sent.is_err() {
         context.statistics.ended(Ended::Gone);
     }
-    let bytes = *sent.as_ref().unwrap_or(&0);
-    let status = response.status.code();
-    let (coding, reason) = (response.coding, response.reason);
-    let duration = started.elapsed();
-    context.statistics.answered(&Answered {
-        status,
-        coding,
-        reason,
-        bytes,
-        duration,
-    });
-    let told = told(parsed.fields);
-    context.access_log.record(&Line {
-        time: u64::try_from(clock.as_millis()).unwrap_or(u64::MAX),
-        peer: client.or(peer),
-        method: parsed.method,
-        target: parsed.target,
-        host: told.host,
-        id: told.id,
-        status,
-        bytes,
-        coding,
-        reason,
-        duration,
-    });
+    let answered = Answered {
+        status: response.status.code(),
+        coding: response.coding,
+        reason: response.reason,
+        bytes: *sent.as_ref().unwrap_or(&0),
+        duration: started.elapsed(),
+    };
+    record(&parsed, client.or(peer), clock, &answered, context);
     // What the client wants closed, tiny_http closes.
     sent.is_ok() && (connection != Connection::Close || !persists(&parsed))
+}
+
+/// Keeps the buffer of a content that is sent.
+fn end(pump: Pump<'_>, context: &Context) {
+    let mut spare = Vec::new();
+    pump.end(&mut spare);
+    context.makers.keep(spare);
+}
+
+/// Waits as long as the answer wants it, unless too many wait.
+fn hold_back<'s>(response: Response<'s>, context: &Context) -> Response<'s> {
+    let seconds = response.delay_seconds.into();
+    if seconds > 0 {
+        let Some(_place) = Place::take(&context.held) else {
+            return Response::refusal(Reason::Busy);
+        };
+        thread::sleep(Duration::from_secs(seconds));
+    }
+    response
+}
+
+/// Counts and logs an answer.
+fn record(
+    request: &Request<'_>,
+    peer: Option<IpAddr>,
+    time: Duration,
+    answered: &Answered,
+    context: &Context,
+) {
+    context.statistics.answered(answered);
+    let told = told(request.fields);
+    context.access_log.record(&Line {
+        time: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        peer,
+        method: request.method,
+        target: request.target,
+        host: told.host,
+        id: told.id,
+        status: answered.status,
+        bytes: answered.bytes,
+        coding: answered.coding,
+        reason: answered.reason,
+        duration: answered.duration,
+    });
 }
 
 /// What the peer says of its own client, if it is believed. Before the operator's listener there

@@ -210,8 +210,8 @@ impl<'s> Connection<'s> {
         }
     }
 
-    /// The same by a listener with this role, and perhaps by way of proxies, of which there are none
-    /// before the operator's.
+    /// The same by a listener with this role, and perhaps by way of proxies; before the operator's
+    /// there are none.
     pub(super) fn with(self, role: Role, proxies: &Proxies) -> Connection<'s> {
         if role == Role::Admin {
             return Connection { role, ..self };
