@@ -5,8 +5,9 @@
 //! not known before, so that HTTP/1.1 gets it in chunks (RFC 9112 §7.1), and 1.0 up to the end of
 //! the connection.
 
-use serde_json::{Value, json};
-use sitepack::{Corrupt, Entry, Resource, Site};
+use std::io::Write as _;
+
+use sitepack::{Corrupt, Entry, Representation, Resource, Site};
 
 /// About how much is written before it is given away.
 const BATCH_BYTES: usize = 8 << 10;
@@ -107,10 +108,13 @@ impl<'s> Listing<'s> {
                 break;
             }
             batch.extend_from_slice(if self.next == 0 { b"\n" } else { b",\n" });
-            let told = self.site.entry(self.next).and_then(|entry| told(&entry));
-            self.is_damaged |= told.is_err();
-            let told = told.unwrap_or_else(|Corrupt| json!({ "damaged": true }));
-            batch.extend_from_slice(told.to_string().as_bytes());
+            let start = batch.len();
+            let entry = self.site.entry(self.next);
+            if let Err(Corrupt) = entry.and_then(|entry| append(&mut batch, &entry)) {
+                self.is_damaged = true;
+                batch.truncate(start);
+                batch.extend_from_slice(b"{\"damaged\":true}");
+            }
             self.next += 1;
         }
         if self.is_chunked {
@@ -126,34 +130,47 @@ impl<'s> Listing<'s> {
     }
 }
 
-fn told(entry: &Entry<'_>) -> Result<Value, Corrupt> {
+/// Appends an entry; what is written of a damaged one is to be taken back. Writing to a Vec cannot
+/// fail.
+fn append(out: &mut Vec<u8>, entry: &Entry<'_>) -> Result<(), Corrupt> {
+    append_text(out, "{\"path\":", entry.path());
     match entry {
-        Entry::Resource(resource) => of_resource(resource),
-        Entry::Redirect(to) => Ok(json!({
-            "path": to.path, "status": to.status, "location": to.location,
-        })),
+        Entry::Resource(resource) => append_resource(out, resource)?,
+        Entry::Redirect(to) => {
+            append_text(out, ",\"location\":", to.location);
+            let _ = write!(out, ",\"status\":{}", to.status);
+        }
     }
+    out.push(b'}');
+    Ok(())
 }
 
-fn of_resource(resource: &Resource<'_>) -> Result<Value, Corrupt> {
-    let mut representations = Vec::new();
-    for found in resource.representations() {
-        let found = found?;
-        representations.push(json!({
-            "coding": found.coding.token(),
-            "size": found.length,
-            "sha256": found.digest.hex(),
-            "etag": found.entity_tag().to_string(),
-        }));
-    }
+fn append_resource(out: &mut Vec<u8>, resource: &Resource<'_>) -> Result<(), Corrupt> {
     let identity = resource.identity()?;
-    Ok(json!({
-        "path": resource.path,
-        "media_type": resource.media_type,
-        "size": identity.length,
-        "sha256": identity.digest.hex(),
-        "representations": representations,
-    }))
+    append_text(out, ",\"media_type\":", resource.media_type);
+    append_sums(out, &identity);
+    out.extend_from_slice(b",\"representations\":[");
+    for (index, found) in resource.representations().enumerate() {
+        let found = found?;
+        out.extend_from_slice(if index == 0 { b"" } else { b"," });
+        append_text(out, "{\"coding\":", found.coding.token());
+        append_sums(out, &found);
+        append_text(out, ",\"etag\":", &found.entity_tag().to_string());
+        out.push(b'}');
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn append_sums(out: &mut Vec<u8>, found: &Representation<'_>) {
+    let (length, digest) = (found.length, found.digest.hex());
+    let _ = write!(out, ",\"size\":{length},\"sha256\":\"{digest}\"");
+}
+
+/// Appends a text as JSON has it, behind its name.
+fn append_text(out: &mut Vec<u8>, name: &str, text: &str) {
+    out.extend_from_slice(name.as_bytes());
+    let _ = serde_json::to_writer(out, text);
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ use crate::response::{Content, Made};
 /// it.
 const CODED_WEIGHT: u64 = 8;
 
+/// How much dearer a byte of a manifest is: it is put together from records.
+const LISTED_WEIGHT: u64 = 8;
+
 /// How many buffers for pieces are kept for threads that keep none.
 #[cfg(feature = "tiny_http")]
 const SPARE_PIECES_MAX: usize = 8;
@@ -177,7 +180,7 @@ impl<'s> Pump<'s> {
             Source::Listing(listing),
             0,
             u64::MAX,
-            0,
+            LISTED_WEIGHT,
             permit,
             spare,
         ))
