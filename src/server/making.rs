@@ -150,7 +150,7 @@ pub(crate) struct Pump<'s> {
 #[derive(Debug)]
 enum Source<'s> {
     Maker(Maker<'s>),
-    Listing(Box<Listing<'s>>),
+    Listing(Listing<'s>),
 }
 
 impl<'s> Pump<'s> {
@@ -165,13 +165,13 @@ impl<'s> Pump<'s> {
     ) -> Option<Result<Pump<'s>, Reason>> {
         match content {
             Content::Made(made) => Some(Pump::made(made, makers, spare)),
-            Content::Listed(listing) => Some(Pump::listed(listing.clone(), makers, spare)),
+            Content::Listed(listing) => Some(Pump::listed((**listing).clone(), makers, spare)),
             Content::Empty | Content::Whole(_) | Content::Pieces(_) => None,
         }
     }
 
     fn listed(
-        listing: Box<Listing<'s>>,
+        listing: Listing<'s>,
         makers: &Arc<Makers>,
         spare: &mut Vec<u8>,
     ) -> Result<Pump<'s>, Reason> {

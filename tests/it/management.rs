@@ -78,6 +78,26 @@ fn get(address: SocketAddr, target: &str) -> Got {
     ask(address, "GET", target, "")
 }
 
+#[test]
+fn what_is_no_address_or_no_switch_is_an_error() {
+    for (variable, value) in [
+        ("CHAPBOOK_ADMIN_LISTEN", "nowhere"),
+        ("CHAPBOOK_ADMIN_LISTEN", "127.0.0.1:65536"),
+        ("CHAPBOOK_ADMIN_LISTEN", "unix:@x"),
+        ("CHAPBOOK_DEMO", "yes"),
+    ] {
+        let mut command = chapbook();
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        let done = command.env(variable, value).output().unwrap();
+        assert_eq!(done.status.code(), Some(2), "{variable}={value}");
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(
+            said.contains(variable) && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+}
+
 /// Asks until it is answered so, for what takes its time.
 fn until(address: SocketAddr, target: &str, status: u16) {
     let deadline = Instant::now() + PATIENCE;
