@@ -57,9 +57,6 @@ pub const DRAIN_QUIET_MILLISECONDS: u64 = 50;
 /// time-out is 30 s, Kubernetes' 1 s.
 pub const HEALTHCHECK_MILLISECONDS_MAX: u64 = 2_000;
 
-/// How much of `/etc/hosts` is read: engines write some lines, block lists are megabytes.
-pub const HOSTS_BYTES_MAX: u64 = 1 << 20;
-
 /// How long an access-log line may wait before it is written.
 pub const LOG_FLUSH_MILLISECONDS: u64 = 200;
 

@@ -57,6 +57,7 @@ use crate::limits::{
 };
 use crate::log::{Answered, Ended, Line, warn};
 use crate::origin::Origin;
+use crate::pages::Asker;
 use crate::reason::Reason;
 use crate::request::{Field, Fields, Request, Version};
 use crate::response::{Connection, Content, Response};
@@ -488,18 +489,8 @@ fn answer(
     let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
     let client = client(peer, role, parsed.fields, context);
     let taken = request.body_length().unwrap_or(0) as u64;
-    let (mut response, announced) = if fields.iter().all(|field| is_field(field.name, field.value))
-    {
-        // If the framing is in conflict, that is the answer, and it closes. What tiny_http makes
-        // of it, it would allocate.
-        let announced = framing(&parsed).unwrap_or(Framing::Length(taken));
-        let is_near = peer.is_some_and(|peer| peer.is_loopback());
-        let asker = asker(role, is_near, client);
-        (origin.respond_to(asker, &parsed, time), announced)
-    } else {
-        let refusal = Response::refusal(Reason::RequestMalformed);
-        (refusal, Framing::Length(taken))
-    };
+    let asker = asker(role, peer.is_some_and(|peer| peer.is_loopback()), client);
+    let (mut response, announced) = respond(asker, &parsed, taken, origin, time);
     // tiny_http would wait for the rest of the content before it lets go of the writer.
     let skipped = skip_content(&mut request, announced);
     if matches!(skipped, Skipped::TooMuch | Skipped::Never) {
@@ -526,7 +517,9 @@ fn answer(
         let date = imf_fixdate(time);
         sent = write(&mut *writer, &response, pump.as_mut(), &date, connection);
         if let Some(pump) = pump {
-            end(pump, context);
+            let mut spare = Vec::new();
+            pump.end(&mut spare);
+            context.makers.keep(spare);
         }
     }
     if sent.is_err() {
@@ -544,11 +537,24 @@ fn answer(
     sent.is_ok() && (connection != Connection::Close || !persists(&parsed))
 }
 
-/// Keeps the buffer of a content that is sent.
-fn end(pump: Pump<'_>, context: &Context) {
-    let mut spare = Vec::new();
-    pump.end(&mut spare);
-    context.makers.keep(spare);
+/// What is answered, and what content has been announced. Of that tiny_http says `taken`.
+fn respond<'s>(
+    asker: Asker,
+    request: &Request<'_>,
+    taken: u64,
+    origin: &Origin<'s>,
+    time: u64,
+) -> (Response<'s>, Framing) {
+    let mut fields = request.fields.0.iter();
+    if fields.all(|field| is_field(field.name, field.value)) {
+        // If the framing is in conflict, that is the answer, and it closes. What tiny_http makes
+        // of it, it would allocate.
+        let announced = framing(request).unwrap_or(Framing::Length(taken));
+        (origin.respond_to(asker, request, time), announced)
+    } else {
+        let response = Response::refusal(Reason::RequestMalformed);
+        (response, Framing::Length(taken))
+    }
 }
 
 /// Waits as long as the answer wants it, unless too many wait.

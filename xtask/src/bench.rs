@@ -76,6 +76,10 @@ fn ratios(text: &mut String, entries: &[Entry]) {
     text.push('\n');
 }
 
+/// How often each server is started to see how long that takes, before there is load: what is left
+/// of a load's connections would be in the way.
+const STARTS: usize = 15;
+
 /// Every server beside every other.
 pub(crate) fn compare(rounds: usize) -> Done {
     let files = files()?;
@@ -109,6 +113,12 @@ pub(crate) fn compare(rounds: usize) -> Done {
         starters.push((peer.name.to_owned(), Box::new(move |_| peer.start(&root))));
     }
     let mut entries: Vec<Entry> = starters.iter().map(|(name, _)| Entry::new(name)).collect();
+    for _ in 0..STARTS {
+        for (entry, (_, start)) in entries.iter_mut().zip(&starters) {
+            entry.start(start)?;
+        }
+    }
+    println!("{STARTS} starts of each done");
     for round in 0..rounds.max(1) {
         for (entry, (_, start)) in entries.iter_mut().zip(&starters) {
             entry.measure(start)?;
@@ -145,15 +155,21 @@ impl Entry {
         }
     }
 
+    /// One start, to the first response.
+    fn start(&mut self, start: &Starter) -> Done {
+        let [(_, target), ..] = SIZES;
+        let began = Instant::now();
+        let server = start(target)?;
+        server.get(target)?;
+        self.start.push(began.elapsed().as_secs_f64() * 1e3);
+        self.resident.push(server.resident_kib()? as f64);
+        Ok(())
+    }
+
     fn measure(&mut self, start: &Starter) -> Done {
         for (index, (_, target)) in SIZES.iter().enumerate() {
-            let began = Instant::now();
             let server = start(target)?;
             server.get(target)?;
-            if index == 0 {
-                self.start.push(began.elapsed().as_secs_f64() * 1e3);
-                self.resident.push(server.resident_kib()? as f64);
-            }
             for (way, close) in [false, true].into_iter().enumerate() {
                 if close && self.name == "floor" {
                     continue; // it does not read, so it cannot know when to close
