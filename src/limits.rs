@@ -283,6 +283,22 @@ pub const IMAGE_LABEL_BYTES_MAX: usize = 4_096;
 /// nodes keep every configuration in memory.
 pub const IMAGE_LABELS_BYTES_MAX: usize = 65_536;
 
+/// `--demo`: how long an answer may be held back. tiny_http ends a connection that is silent for
+/// `TINY_SOCKET_SECONDS_MAX`.
+pub const DEMO_DELAY_SECONDS_MAX: u16 = 20;
+
+/// `--demo`: how many may be held back at once; 503 beyond. Half of `TINY_WORKERS`, each of which
+/// holds one.
+pub const DEMO_DELAYED_REQUESTS_MAX: usize = 16;
+
+/// `--demo`: the longest index page that gets a banner. It is looked through, and may have to be
+/// made, for each answer.
+pub const DEMO_INDEX_BYTES_MAX: u64 = 256 << 10;
+
+/// `--demo`: how many variables are told of. Kubernetes sets seven for each service of a name
+/// space.
+pub const DEMO_VARIABLES_MEMBERS_MAX: usize = 512;
+
 /// How long accepting pauses when the system has no descriptor left.
 pub const ACCEPT_PAUSE_MILLISECONDS: u64 = 100;
 

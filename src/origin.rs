@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use sitepack::rules::{self, Pattern};
 use sitepack::{ContentCoding, Corrupt, Entry, Redirect, Representation, Resource, Site, SitePath};
@@ -17,7 +16,7 @@ use crate::http::range::{self, Ranges};
 use crate::http::target::Target;
 use crate::http::{host, status::Status};
 use crate::limits::RequestLimits;
-use crate::pages;
+use crate::pages::{self, Asker, Pages};
 use crate::reason::Reason;
 use crate::request::{Fields, Request};
 use crate::response::{ACCEPT_RANGES, Response};
@@ -29,11 +28,11 @@ pub struct Origin<'s> {
     manner: Manner,
 }
 
-/// How an origin answers, whatever its site is. A copy shares whether more requests are wanted.
+/// How an origin answers, whatever its site is. A copy shares what its pages tell.
 #[derive(Clone, Debug)]
 pub struct Manner {
     limits: RequestLimits,
-    ready: Arc<AtomicBool>,
+    pages: Arc<Pages>,
 }
 
 impl Manner {
@@ -42,13 +41,14 @@ impl Manner {
     pub fn new(limits: RequestLimits) -> Manner {
         Manner {
             limits,
-            ready: Arc::new(AtomicBool::new(true)),
+            pages: Arc::default(),
         }
     }
 
-    /// Says whether more requests are wanted: what `/-/ready` tells.
-    pub fn set_ready(&self, ready: bool) {
-        self.ready.store(ready, Ordering::Relaxed);
+    /// The pages that are made at run time.
+    #[must_use]
+    pub fn pages(&self) -> &Pages {
+        &self.pages
     }
 }
 
@@ -96,12 +96,18 @@ impl<'s> Origin<'s> {
         &self.site
     }
 
-    /// Answers a request; `now` in seconds since 1970.
+    /// Answers a request of anybody; `now` in seconds since 1970.
     #[must_use]
     pub fn respond(&self, request: &Request<'_>, now: u64) -> Response<'s> {
+        self.respond_to(Asker::Anybody, request, now)
+    }
+
+    /// Answers a request of somebody in particular.
+    #[must_use]
+    pub fn respond_to(&self, asker: Asker, request: &Request<'_>, now: u64) -> Response<'s> {
         let response = self
-            .answer(request, now)
-            .unwrap_or_else(|reason| self.refuse(reason, request));
+            .answer(asker, request, now)
+            .unwrap_or_else(|reason| self.refuse(reason, asker, request));
         if request.method == b"HEAD" {
             response.without_content()
         } else {
@@ -109,7 +115,12 @@ impl<'s> Origin<'s> {
         }
     }
 
-    fn answer(&self, request: &Request<'_>, now: u64) -> Result<Response<'s>, Reason> {
+    fn answer(
+        &self,
+        asker: Asker,
+        request: &Request<'_>,
+        now: u64,
+    ) -> Result<Response<'s>, Reason> {
         within_limits(request, &self.manner.limits)?;
         if request.version.major != 1 {
             return Err(Reason::VersionUnsupported);
@@ -124,13 +135,16 @@ impl<'s> Origin<'s> {
             return Err(Reason::ExpectationUnknown);
         }
         let (path, query, moved) = match (method, target) {
+            (Method::NotAllowed, Target::Resource { path, .. }) if request.method == b"POST" => {
+                return self.manner.pages.post(&path);
+            }
             (Method::NotAllowed, _) => return Err(Reason::MethodNotAllowed),
             (_, Target::Authority) => return Err(Reason::TargetMalformed),
             (_, Target::Asterisk) => return Ok(Response::text(Reason::Options, "")),
             (_, Target::Unencoded { location }) => return Ok(encoded(&location)),
             (_, Target::Resource { path, query, moved }) => (path, query, moved),
         };
-        match (self.find(&path)?, method) {
+        match (self.find(&path, asker, request)?, method) {
             (Found::Redirect { location, status }, _) => {
                 let reason = Reason::Redirected;
                 Ok(redirect(reason, Some(status), &location, query))
@@ -144,16 +158,28 @@ impl<'s> Origin<'s> {
             )),
             (_, Method::Options) => Ok(Response::text(Reason::Options, "")),
             (Found::Page(page), _) => Ok(unless_precondition(page, request.fields, now)),
-            (Found::Resource(resource), _) => self.represent(&resource, request, method, now),
+            (Found::Resource(resource), _) => match self.index(&path, &resource, request, now)? {
+                Some(index) => Ok(index),
+                None => self.represent(&resource, request, method, now),
+            },
         }
     }
 
-    fn find(&self, path: &SitePath<'_>) -> Result<Found<'s>, Reason> {
-        if let Some(page) = pages::find(path, self.manner.ready.load(Ordering::Relaxed)) {
+    fn find(
+        &self,
+        path: &SitePath<'_>,
+        asker: Asker,
+        request: &Request<'_>,
+    ) -> Result<Found<'s>, Reason> {
+        let is_own = pages::is_own(path);
+        if (is_own || asker == Asker::Operator)
+            && let Some(page) = self.manner.pages.find(path, request, asker, &self.site)?
+        {
             return Ok(Found::Page(page));
         }
         let there = self.site.find(path)?;
         if there.is_none()
+            && !is_own
             && let Some(ruled) = self.by_rule(path)?
         {
             return Ok(ruled);
@@ -168,6 +194,30 @@ impl<'s> Origin<'s> {
             Entry::Resource(resource) if resource.status == 404 => Found::Missing(resource),
             Entry::Resource(resource) => Found::Resource(resource),
         })
+    }
+
+    /// The index page behind a banner, where that is shown.
+    fn index(
+        &self,
+        path: &SitePath<'_>,
+        resource: &Resource<'s>,
+        request: &Request<'_>,
+        now: u64,
+    ) -> Result<Option<Response<'s>>, Reason> {
+        let demo = self.manner.pages.demo().filter(|_| *path == SitePath::ROOT);
+        let Some(index) = demo.map_or(Ok(None), |demo| demo.index(resource, &self.site))? else {
+            return Ok(None);
+        };
+        let validators = Validators {
+            entity_tag: index.entity_tag.as_bytes(),
+            modified: None,
+        };
+        let found = resource.identity()?;
+        Ok(Some(match evaluate(request.fields, validators, now) {
+            Outcome::Proceed => Response::index(&found, index),
+            Outcome::NotModified(reason) => Response::index_not_modified(reason, &found, &index),
+            Outcome::Failed(reason) => Response::refusal(reason),
+        }))
     }
 
     /// What the first rule that takes the path makes of it.
@@ -266,8 +316,9 @@ impl<'s> Origin<'s> {
     }
 
     /// A refusal. What is missing gets the site's own page, if it has one and it is acceptable.
-    fn refuse(&self, reason: Reason, request: &Request<'_>) -> Response<'s> {
+    fn refuse(&self, reason: Reason, asker: Asker, request: &Request<'_>) -> Response<'s> {
         if reason == Reason::NotFound
+            && asker != Asker::Operator
             && let Ok(Some(page)) = self.site.not_found()
             && let Ok(response) = missing(&page, request.fields)
         {

@@ -11,6 +11,8 @@ pub enum Reason {
     Options,
     /// 200: a page that the server makes itself.
     Management,
+    /// 200: what `--demo` shows; a status that was asked for is another.
+    Demonstration,
     /// 206: one part.
     Partial,
     /// 206: several parts.
@@ -37,10 +39,14 @@ pub enum Reason {
     FramingConflict,
     /// 400: not a request at all.
     RequestMalformed,
+    /// 403: a page for this machine alone.
+    NotLocal,
     /// 404: nothing here has that path.
     NotFound,
     /// 405: known, but only GET, HEAD and OPTIONS are allowed.
     MethodNotAllowed,
+    /// 405: something that only POST does.
+    PostWanted,
     /// 406: every representation is excluded by Accept-Encoding.
     NotAcceptable,
     /// 408: the request did not come in time.
@@ -67,7 +73,7 @@ pub enum Reason {
     MethodUnknown,
     /// 501: a transfer coding other than chunked.
     TransferCodingUnknown,
-    /// 503: the server drains, and wants no more requests.
+    /// 503: the server wants no requests: it drains, or was told so.
     NotReady,
     /// 503: too many contents are being made.
     Busy,
@@ -77,10 +83,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tests and tables.
-    pub const ALL: [Reason; 34] = [
+    pub const ALL: [Reason; 37] = [
         Reason::Fresh,
         Reason::Options,
         Reason::Management,
+        Reason::Demonstration,
         Reason::Partial,
         Reason::PartialMultiple,
         Reason::NotModifiedByTag,
@@ -94,8 +101,10 @@ impl Reason {
         Reason::HostMalformed,
         Reason::FramingConflict,
         Reason::RequestMalformed,
+        Reason::NotLocal,
         Reason::NotFound,
         Reason::MethodNotAllowed,
+        Reason::PostWanted,
         Reason::NotAcceptable,
         Reason::RequestTimeout,
         Reason::PreconditionFailedByTag,
@@ -118,7 +127,9 @@ impl Reason {
     #[must_use]
     pub const fn status(self) -> Status {
         match self {
-            Reason::Fresh | Reason::Options | Reason::Management => Status::Ok,
+            Reason::Fresh | Reason::Options | Reason::Management | Reason::Demonstration => {
+                Status::Ok
+            }
             Reason::Partial | Reason::PartialMultiple => Status::PartialContent,
             Reason::NotModifiedByTag | Reason::NotModifiedByDate => Status::NotModified,
             Reason::Encoded => Status::MovedPermanently,
@@ -129,8 +140,9 @@ impl Reason {
             | Reason::HostMalformed
             | Reason::FramingConflict
             | Reason::RequestMalformed => Status::BadRequest,
+            Reason::NotLocal => Status::Forbidden,
             Reason::NotFound => Status::NotFound,
-            Reason::MethodNotAllowed => Status::MethodNotAllowed,
+            Reason::MethodNotAllowed | Reason::PostWanted => Status::MethodNotAllowed,
             Reason::NotAcceptable => Status::NotAcceptable,
             Reason::RequestTimeout => Status::RequestTimeout,
             Reason::PreconditionFailedByTag | Reason::PreconditionFailedByDate => {
@@ -156,6 +168,7 @@ impl Reason {
             Reason::Fresh
             | Reason::Options
             | Reason::Management
+            | Reason::Demonstration
             | Reason::Partial
             | Reason::PartialMultiple
             | Reason::NotModifiedByTag
@@ -169,8 +182,10 @@ impl Reason {
             Reason::HostMalformed => "The Host field does not name a host.\n",
             Reason::FramingConflict => "The request does not say where its content ends.\n",
             Reason::RequestMalformed => "This is not an HTTP request.\n",
+            Reason::NotLocal => "Only this machine may see this, or --admin-listen.\n",
             Reason::NotFound => "There is nothing here.\n",
             Reason::MethodNotAllowed => "Only GET, HEAD and OPTIONS are allowed.\n",
+            Reason::PostWanted => "Only POST is allowed.\n",
             Reason::NotAcceptable => "Accept-Encoding excludes every representation.\n",
             Reason::RequestTimeout => "The request did not come in time.\n",
             Reason::PreconditionFailedByTag => "The entity-tag is not one of those in If-Match.\n",
@@ -184,7 +199,7 @@ impl Reason {
             Reason::SiteCorrupt => "The packed site is damaged here.\n",
             Reason::MethodUnknown => "There is no such method.\n",
             Reason::TransferCodingUnknown => "The only transfer coding known is chunked.\n",
-            Reason::NotReady => "The server is about to end.\n",
+            Reason::NotReady => "The server wants no requests now.\n",
             Reason::Busy => "Too much is asked for at once; ask again in a moment.\n",
             Reason::VersionUnsupported => "Only HTTP/1.0 and HTTP/1.1 are spoken here.\n",
         }
@@ -216,13 +231,17 @@ impl Reason {
             | Status::NotModified
             | Status::TemporaryRedirect
             | Status::PermanentRedirect
+            | Status::Forbidden
             | Status::NotFound
             | Status::MethodNotAllowed
             | Status::NotAcceptable
             | Status::PreconditionFailed
             | Status::RangeNotSatisfiable
             | Status::MisdirectedRequest
-            | Status::InternalServerError => false,
+            | Status::TooManyRequests
+            | Status::InternalServerError
+            | Status::BadGateway
+            | Status::GatewayTimeout => false,
         }
     }
 }

@@ -3,23 +3,31 @@
 //! A response holds slices of the packed site. No content is copied on its way to the socket;
 //! only the few lines that are made for one answer live in the response itself.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 
+use serde_json::Value;
 use sitepack::{ContentCoding, FieldParts, Maker, Making, Recipe, Representation};
 use smallvec::SmallVec;
 
 use crate::http::method::ALLOW;
 use crate::http::range::Part;
 use crate::http::status::Status;
-use crate::limits::RETRY_SECONDS;
+use crate::limits::{PIECE_BYTES, RETRY_SECONDS};
+use crate::pages::demo::Index;
+use crate::pages::manifest::Listing;
 use crate::reason::Reason;
+use crate::request::Version;
 
 /// What a representation says about itself where the site has no time, or one that is to come.
 pub(crate) const ACCEPT_RANGES: &[u8] = b"Accept-Ranges: bytes\r\n";
 
 /// Fields of every response that is not a representation of the site.
 const OWN_TEXT: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\n";
+/// Content-Type of the pages that are made.
+pub(crate) const JSON: &[u8] = b"Content-Type: application/json\r\n";
+pub(crate) const METRICS: &[u8] = b"Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n";
 const OWN_SECURITY: &[u8] = b"Cache-Control: no-store\r\n\
     Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n\
     Referrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n";
@@ -50,6 +58,8 @@ pub struct Response<'s> {
     made: SmallVec<[u8; 128]>,
     /// What is sent behind the field section.
     pub content: Content<'s>,
+    /// How long it is to be held back; a demonstration.
+    pub delay_seconds: u16,
 }
 
 /// The content of a response.
@@ -63,6 +73,8 @@ pub enum Content<'s> {
     Pieces(Vec<Piece<'s>>),
     /// Bytes that are made while they are sent.
     Made(Made<'s>),
+    /// The manifest of the site, which is made while it is sent, and of unknown length.
+    Listed(Box<Listing<'s>>),
 }
 
 /// A content that is made of something shorter, or a part of one.
@@ -138,21 +150,113 @@ impl<'s> Response<'s> {
         Response::own(Reason::NotAcceptable, content)
     }
 
-    fn own(reason: Reason, content: Content<'s>) -> Response<'s> {
+    /// A page that was made; `media_type` is a field line.
+    pub(crate) fn page(media_type: &'static [u8], text: Vec<u8>) -> Response<'s> {
+        let content = Content::Pieces(vec![Piece::Made(text)]);
+        let mut response = Response::own(Reason::Management, content);
+        let [content_type, ..] = &mut response.prepared;
+        *content_type = media_type;
+        response
+    }
+
+    /// What `--demo` shows: JSON, under a status that may be any refusal.
+    pub(crate) fn shown(status: Status, json: &Value) -> Response<'s> {
+        let mut response = Response::page(JSON, format!("{json}\n").into_bytes());
+        response.reason = Reason::Demonstration;
+        response.status = status;
+        if status == Status::MethodNotAllowed {
+            response.push("Allow", ALLOW);
+        }
+        response
+    }
+
+    /// 200: the index page with a banner.
+    pub(crate) fn index(found: &Representation<'s>, index: Index<'s>) -> Response<'s> {
+        let FieldParts {
+            content: kind,
+            cache,
+            security,
+            policy,
+            ..
+        } = found.fields;
+        let prepared = [kind, cache, security, policy, b"", b"", b""];
+        let pieces = match index.content {
+            Cow::Borrowed(page) => {
+                let (before, after) = page.split_at_checked(index.behind).unwrap_or((page, b""));
+                vec![
+                    Piece::Stored(before),
+                    Piece::Made(index.banner.into_bytes()),
+                    Piece::Stored(after),
+                ]
+            }
+            Cow::Owned(mut page) => {
+                let at = index.behind.min(page.len());
+                page.splice(at..at, index.banner.into_bytes());
+                vec![Piece::Made(page)]
+            }
+        };
+        let content = Content::Pieces(pieces);
         let length = content.len();
-        let content_type = if length == 0 { &b""[..] } else { OWN_TEXT };
-        let mut response = Response {
+        let mut response = Response::stored(Reason::Demonstration, found, prepared, content);
+        response.push("ETag", index.entity_tag);
+        response.push_length(length);
+        response
+    }
+
+    /// 304 for it.
+    pub(crate) fn index_not_modified(
+        reason: Reason,
+        found: &Representation<'s>,
+        index: &Index<'_>,
+    ) -> Response<'s> {
+        let prepared = [found.fields.cache, b"", b"", b"", b"", b"", b""];
+        let mut response = Response::stored(reason, found, prepared, Content::Empty);
+        response.push("ETag", &index.entity_tag);
+        response
+    }
+
+    /// The manifest of the site, for a client of this version.
+    pub(crate) fn listing(listing: Listing<'s>, version: Version) -> Response<'s> {
+        let listing = listing.chunked(version.is_1_1());
+        let mut response = Response::bare(Reason::Management, JSON);
+        if listing.is_chunked() {
+            response.push("Transfer-Encoding", "chunked");
+        }
+        response.content = Content::Listed(Box::new(listing));
+        response
+    }
+
+    /// Whether its end is that of the connection.
+    #[must_use]
+    pub fn is_unframed(&self) -> bool {
+        matches!(&self.content, Content::Listed(listing) if !listing.is_chunked())
+    }
+
+    /// A response of the program's own, without content and its length.
+    fn bare(reason: Reason, content_type: &'static [u8]) -> Response<'s> {
+        Response {
             status: reason.status(),
             reason,
             coding: ContentCoding::Identity,
             prepared: [content_type, OWN_SECURITY, b"", b"", b"", b"", b""],
             made: SmallVec::new(),
-            content,
-        };
+            content: Content::Empty,
+            delay_seconds: 0,
+        }
+    }
+
+    fn own(reason: Reason, content: Content<'s>) -> Response<'s> {
+        let length = content.len();
+        let content_type = if length == 0 { &b""[..] } else { OWN_TEXT };
+        let mut response = Response::bare(reason, content_type);
+        response.content = content;
         response.push_length(length);
         // § 15.5.6: a 405 MUST list what is allowed; OPTIONS is asked for it.
         if matches!(reason, Reason::MethodNotAllowed | Reason::Options) {
             response.push("Allow", ALLOW);
+        }
+        if reason == Reason::PostWanted {
+            response.push("Allow", "POST");
         }
         // § 15.6.4: when to ask again, where that is known.
         if reason == Reason::Busy {
@@ -362,6 +466,7 @@ impl<'s> Response<'s> {
             prepared,
             made,
             content,
+            delay_seconds: 0,
         }
     }
 
@@ -384,11 +489,13 @@ impl<'s> Response<'s> {
 }
 
 impl<'s> Content<'s> {
-    /// The length in bytes.
+    /// The length in bytes; of one whose length is not known, the most that there can be.
     #[must_use]
     pub fn len(&self) -> u64 {
-        if let Content::Made(made) = self {
-            return made.bytes;
+        match self {
+            Content::Made(made) => return made.bytes,
+            Content::Listed(_) => return u64::MAX,
+            Content::Empty | Content::Whole(_) | Content::Pieces(_) => {}
         }
         self.slices().map(|slice| slice.len() as u64).sum()
     }
@@ -410,6 +517,15 @@ impl<'s> Content<'s> {
             io::copy(&mut maker.by_ref().take(skip), &mut io::sink())?;
             maker.take(made.bytes).read_to_end(&mut bytes)?;
         }
+        if let Content::Listed(listing) = self {
+            let (mut listing, mut room) = (listing.clone(), vec![0; PIECE_BYTES]);
+            let mut over = false;
+            while !over {
+                let made;
+                (made, over) = listing.step(&mut room);
+                bytes.extend_from_slice(room.get(..made).unwrap_or_default());
+            }
+        }
         for slice in self.slices() {
             bytes.extend_from_slice(slice);
         }
@@ -419,7 +535,7 @@ impl<'s> Content<'s> {
     /// What is to be sent, in order, as far as it exists already.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let (whole, pieces) = match self {
-            Content::Empty | Content::Made(_) => (None, &[][..]),
+            Content::Empty | Content::Made(_) | Content::Listed(_) => (None, &[][..]),
             Content::Whole(bytes) => (Some(*bytes), &[][..]),
             Content::Pieces(pieces) => (None, &**pieces),
         };

@@ -7,6 +7,7 @@ use chapbook::embedded;
 use chapbook::limits::RequestLimits;
 use chapbook::origin::Origin;
 use chapbook::response::Connection;
+use chapbook::server::Role;
 use chapbook::server::conversation::{Conversation, Terms, Turn};
 
 const TERMS: Terms<'static> = Terms {
@@ -19,6 +20,8 @@ const TERMS: Terms<'static> = Terms {
     draining: false,
     now: 1_795_305_600,
     trusted: None,
+    role: Role::Site,
+    is_near: false,
 };
 
 static ORIGIN: LazyLock<Origin<'static>> = LazyLock::new(|| Origin::new(embedded::site().unwrap()));

@@ -49,6 +49,25 @@ pub(super) const FLAGS: &[Flag] = &[
         help: "the same as --listen",
     },
     Flag {
+        long: "admin-listen",
+        short: None,
+        value: Some("ADDR"),
+        variable: "CHAPBOOK_ADMIN_LISTEN",
+        commands: SERVE,
+        help: "where the management pages are served, and no site; then only /-/health and \
+               /-/ready are with the site [default: all with the site, /-/metrics for this \
+               machine alone]",
+    },
+    Flag {
+        long: "demo",
+        short: None,
+        value: None,
+        variable: "CHAPBOOK_DEMO",
+        commands: SERVE,
+        help: "pages under /-/demo/ that are late, fail, and tell of requests and variables, and a \
+               banner with version and $LOCATION on the index page",
+    },
+    Flag {
         long: "proxy-protocol",
         short: None,
         value: Some("v1|v2|any"),

@@ -78,6 +78,10 @@ pub enum Command {
 pub struct ServeOptions {
     /// Where to listen; nowhere: on the sockets that were passed, or the usual port.
     pub listen: Vec<Address>,
+    /// Where the operator listens; nowhere: the management pages are with the site.
+    pub admin_listen: Vec<Address>,
+    /// Whether there is what a demonstration needs.
+    pub demo: bool,
     /// What owns the sockets.
     pub engine: Engine,
     /// What is logged, and where.

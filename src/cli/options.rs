@@ -50,6 +50,8 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         let engine = self.parsed::<Engine>("engine")?.unwrap_or_default();
         Ok(ServeOptions {
             listen: self.listen()?,
+            demo: self.switch("demo")?,
+            admin_listen: addresses(self.values_of(&["admin-listen"])?)?,
             engine,
             proxies: self.proxies(engine)?,
             log: self.log()?,
@@ -107,17 +109,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         if chosen.is_empty() {
             chosen.extend(self.variable("PORT")?);
         }
-        let mut addresses = Vec::new();
-        for found in &chosen {
-            for text in pieces(&found.value) {
-                let address = text.parse();
-                addresses.push(address.map_err(|e: String| found.wrong(e))?);
-            }
-            if addresses.len() > LISTENERS_MAX {
-                return Err(found.wrong(format!("there are more than {LISTENERS_MAX} addresses")));
-            }
-        }
-        Ok(addresses)
+        addresses(chosen)
     }
 
     fn proxies(&self, engine: Engine) -> Result<Proxies, Failure> {
@@ -182,6 +174,21 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         self.no_argument()?;
         self.switch("json")
     }
+}
+
+/// What several lists of addresses say together.
+fn addresses(chosen: Vec<Found>) -> Result<Vec<Address>, Failure> {
+    let mut addresses = Vec::new();
+    for found in &chosen {
+        for text in pieces(&found.value) {
+            let address = text.parse();
+            addresses.push(address.map_err(|e: String| found.wrong(e))?);
+        }
+        if addresses.len() > LISTENERS_MAX {
+            return Err(found.wrong(format!("there are more than {LISTENERS_MAX} addresses")));
+        }
+    }
+    Ok(addresses)
 }
 
 /// The addresses of a list. What stands behind a socket's path belongs to it: `mode=`, `owner=`.

@@ -1,57 +1,33 @@
 //! `chapbook ls`: what is in the site; with `--json`, its manifest.
 
-use serde_json::{Value, json};
-use sitepack::{Entry, Resource};
+use sitepack::{Corrupt, Entry};
 
 use super::{index, print};
 use crate::cli::Failure;
+use crate::limits::PIECE_BYTES;
+use crate::pages::manifest::Listing;
 
 pub(super) fn run(json: bool) -> Result<(), Failure> {
     let site = index()?;
-    let entries: Vec<Entry<'_>> = site
-        .entries()
-        .collect::<Result<_, _>>()
-        .map_err(Failure::failed)?;
-    let text = if json {
-        let listed: Vec<Value> = entries
-            .iter()
-            .map(|entry| match entry {
-                Entry::Resource(resource) => manifest(resource),
-                Entry::Redirect(to) => Ok(json!({
-                    "path": to.path, "status": to.status, "location": to.location,
-                })),
-            })
-            .collect::<Result<_, Failure>>()?;
-        let manifest = json!({ "sha256": site.digest().hex(), "entries": listed });
-        format!("{manifest:#}\n")
-    } else {
-        entries
-            .iter()
-            .map(line)
-            .collect::<Result<String, Failure>>()?
-    };
-    print(text.as_bytes())
-}
-
-fn manifest(resource: &Resource<'_>) -> Result<Value, Failure> {
-    let mut representations = Vec::new();
-    for found in resource.representations() {
-        let found = found.map_err(Failure::failed)?;
-        representations.push(json!({
-            "coding": found.coding.token(),
-            "size": found.length,
-            "sha256": found.digest.hex(),
-            "etag": found.entity_tag().to_string(),
-        }));
+    if json {
+        let mut listing = Listing::of(&site);
+        let mut piece = vec![0; PIECE_BYTES];
+        let mut is_over = false;
+        while !is_over {
+            let made;
+            (made, is_over) = listing.step(&mut piece);
+            print(piece.get(..made).unwrap_or_default())?;
+        }
+        return match listing.is_damaged() {
+            true => Err(Failure::failed(Corrupt)),
+            false => Ok(()),
+        };
     }
-    let identity = resource.identity().map_err(Failure::failed)?;
-    Ok(json!({
-        "path": resource.path,
-        "media_type": resource.media_type,
-        "size": identity.length,
-        "sha256": identity.digest.hex(),
-        "representations": representations,
-    }))
+    let mut text = String::new();
+    for entry in site.entries() {
+        text.push_str(&line(&entry.map_err(Failure::failed)?)?);
+    }
+    print(text.as_bytes())
 }
 
 fn line(entry: &Entry<'_>) -> Result<String, Failure> {

@@ -1,5 +1,6 @@
 //! `chapbook serve`.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::log::{self, AccessLog, debug, say};
 #[cfg(feature = "pack")]
 use crate::origin::Manner;
 use crate::origin::Origin;
+use crate::pages::demo::Demo;
 use crate::sandbox::{self, Needs};
 use crate::server::{self, Address, Bound, Context, Manager, Role, Shape, Signals, UnixAddress};
 #[cfg(all(unix, feature = "native"))]
@@ -40,12 +42,14 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let opened = log::open(&options.log).map_err(Failure::failed)?;
     let serving = Serving::of(options)?;
     let signals = signals.prepared();
-    let bound = bind(&options.listen, passed, shape)?;
-    let addresses = bound.iter().map(|bound| Ok(bound.address()?.local_url()));
-    let addresses = addresses.collect::<io::Result<Vec<_>>>().map_err(failed)?;
+    let bound = bind(options, passed, shape)?;
+    let addresses = addresses(&bound).map_err(failed)?;
 
     #[cfg(all(unix, feature = "native"))]
     let site_file = site_file(options.engine);
+    // Without /proc nothing of it is told.
+    #[cfg(target_os = "linux")]
+    let process = server::Process::open().ok();
     // Everything is open, and the first thread is started below this line: so the sandbox is
     // around all of them.
     let manager = Manager::find();
@@ -57,9 +61,12 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         .map_err(|lack| Failure::failed(format!("failed to enter the sandbox: {lack}")))?;
     let access_log = opened.start().map_err(Failure::failed)?;
     let mut context = (serving.context)(access_log);
-    context.options = options.server;
-    context.proxies = options.proxies.clone();
+    set(&mut context, options);
     context.sandbox = sandbox;
+    #[cfg(target_os = "linux")]
+    {
+        context.process = process;
+    }
     #[cfg(all(unix, feature = "native"))]
     {
         context.site_file = site_file;
@@ -68,7 +75,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let context = Arc::new(context);
     Start {
         told: &serving.told,
-        addresses: &addresses.join(", "),
+        addresses: &addresses,
         engine: options.engine,
         provenance: serving.provenance.as_deref(),
         digest: &serving.digest,
@@ -93,19 +100,46 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Listens where the options say, and on the sockets that were passed; else where it is usual.
-fn bind(listen: &[Address], passed: Vec<Bound>, shape: Shape) -> Result<Vec<Bound>, Failure> {
+/// Where clients on this machine reach it, in words.
+fn addresses(bound: &[Bound]) -> io::Result<String> {
+    let addresses = bound.iter().map(|bound| {
+        let url = bound.address()?.local_url();
+        Ok(match bound.role() {
+            Role::Site => url,
+            Role::Admin => url + " (management)",
+        })
+    });
+    Ok(addresses.collect::<io::Result<Vec<_>>>()?.join(", "))
+}
+
+/// What the options say of how it serves.
+fn set(context: &mut Context, options: &ServeOptions) {
+    context.options = options.server;
+    context.proxies = options.proxies.clone();
+    if options.demo {
+        let variables = std::env::vars_os();
+        let text = |text: OsString| text.to_string_lossy().into_owned();
+        let variables = variables.map(|(name, value)| (text(name), text(value)));
+        context.demonstrate(Demo::new(options.location.clone(), variables));
+    }
+}
+
+/// Listens where the options say, and on the sockets that were passed; else where it is usual. The
+/// operator's listener is no place for the site, so it does not count.
+fn bind(options: &ServeOptions, passed: Vec<Bound>, shape: Shape) -> Result<Vec<Bound>, Failure> {
     let usual = [Address::default()];
-    let listen = match listen {
+    let admin = &options.admin_listen;
+    let listen = match &*options.listen {
         [] if passed.is_empty() => &usual[..],
         listen => listen,
     };
-    if listen.len() + passed.len() > LISTENERS_MAX {
+    if listen.len() + admin.len() + passed.len() > LISTENERS_MAX {
         let message = format!("there are more than {LISTENERS_MAX} addresses to listen on");
         return Err(Failure::unusable(message));
     }
     let site = listen.iter().map(|address| (Role::Site, address));
-    let mut bound = server::bind_all(site, shape).map_err(Failure::unusable)?;
+    let all = site.chain(admin.iter().map(|address| (Role::Admin, address)));
+    let mut bound = server::bind_all(all, shape).map_err(Failure::unusable)?;
     bound.extend(passed);
     Ok(bound)
 }

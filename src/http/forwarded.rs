@@ -37,6 +37,14 @@ pub fn client(fields: Fields<'_>, trusted: impl Fn(IpAddr) -> bool) -> Option<Ip
     }
 }
 
+/// Whether somebody says that the request was handed on; proxies that say nothing cannot be told.
+#[must_use]
+pub fn is_forwarded(fields: Fields<'_>) -> bool {
+    ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
+        .iter()
+        .any(|name| fields.has(name))
+}
+
 /// Who handed the request on, or made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Node {

@@ -30,7 +30,7 @@ pub use access::AccessLog;
 use event::Event;
 pub use event::{EVENT_FIELDS, Value};
 pub use line::{ACCESS_FIELDS, Line};
-pub use statistics::Statistics;
+pub use statistics::{Answered, DURATIONS, Ended, Statistics, Sums};
 pub use syslog::{FACILITIES, Protocol, Receiver, Standard, SyslogOptions, is_tag};
 use syslog::{Kind, Syslog};
 

@@ -23,7 +23,7 @@ use crate::origin::Origin;
 use crate::reason::Reason;
 use crate::request::{Fields, Request};
 use crate::response::{Connection, Response};
-use crate::server::{Trusted, connection_field};
+use crate::server::{Role, Trusted, asker, connection_field};
 
 /// One side of a connection's bytes.
 #[derive(Debug)]
@@ -77,6 +77,10 @@ pub struct Terms<'t> {
     pub now: u64,
     /// Whose forwarding fields are believed, if the peer is such a proxy.
     pub trusted: Option<&'t Trusted>,
+    /// What is served there.
+    pub role: Role,
+    /// Whether the peer is on this machine.
+    pub is_near: bool,
 }
 
 /// What came of some input.
@@ -281,22 +285,24 @@ impl<'s> Conversation<'s> {
         origin: &Origin<'s>,
         terms: &Terms<'_>,
     ) -> (Answer<'s>, Framing) {
-        let response = origin.respond(request, terms.now);
+        let client = terms.trusted.and_then(|trusted| {
+            forwarded::client(request.fields, |address| trusted.holds(address))
+        });
+        let asker = asker(terms.role, terms.is_near, client);
+        let response = origin.respond_to(asker, request, terms.now);
         let told = told(request.fields);
         let last = terms.draining || self.answered.saturating_add(1) >= terms.requests_max;
         let connection = connection_field(request, &response, last);
         let answer = Answer {
             connection,
             lingers: connection == Connection::Close
-                && (persists(request) || response.reason.closes()),
+                && (persists(request) || response.reason.closes() || response.is_unframed()),
             response,
             method: Said::here(input, request.method),
             target: Said::here(input, request.target),
             host: Said::here(input, told.host),
             id: Said::here(input, told.id),
-            client: terms.trusted.and_then(|trusted| {
-                forwarded::client(request.fields, |address| trusted.holds(address))
-            }),
+            client,
         };
         // If the framing is in conflict, that is the answer, and it closes.
         (answer, framing(request).unwrap_or(Framing::Length(0)))
@@ -402,6 +408,7 @@ mod tests {
     use crate::origin::Origin;
     use crate::reason::Reason;
     use crate::response::Connection;
+    use crate::server::Role;
 
     const TERMS: Terms<'static> = Terms {
         limits: RequestLimits {
@@ -413,6 +420,8 @@ mod tests {
         draining: false,
         now: 1_795_305_600,
         trusted: None,
+        role: Role::Site,
+        is_near: false,
     };
 
     /// Feeds `pieces` as they would come; the reason of each answer, and whether it closed.

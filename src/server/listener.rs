@@ -35,6 +35,8 @@ pub struct Bound {
 pub enum Role {
     /// The site, and the management pages.
     Site,
+    /// The management pages alone, for the operator.
+    Admin,
 }
 
 /// A listener.
@@ -103,6 +105,12 @@ impl Address {
 }
 
 impl Bound {
+    /// What is served there.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
     /// The address that it got, the port that the system chose included.
     ///
     /// # Errors

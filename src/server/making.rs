@@ -14,16 +14,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(feature = "tiny_http")]
 use std::sync::{Mutex, PoisonError};
 
-use sitepack::{Maker, Making};
+use sitepack::{Maker, Making, Step};
 
 use crate::limits::{GUNZIP_BYTES, MAKERS_BYTES_MAX, PIECE_BYTES, UNZSTD_BYTES, UNZSTD_GZIP_BYTES};
 use crate::log::fail;
+use crate::pages::manifest::Listing;
 use crate::reason::Reason;
-use crate::response::Made;
+use crate::response::{Content, Made};
 
 /// How much dearer a byte is that is coded than one that is decoded, besides what is decoded for
 /// it.
 const CODED_WEIGHT: u64 = 8;
+
+/// How much dearer a byte of a manifest is: it is put together from records.
+const LISTED_WEIGHT: u64 = 8;
 
 /// How many buffers for pieces are kept for threads that keep none.
 #[cfg(feature = "tiny_http")]
@@ -128,12 +132,12 @@ impl Drop for Permit {
 #[derive(Debug)]
 pub(crate) struct Pump<'s> {
     /// None when all is made.
-    maker: Option<Maker<'s>>,
+    maker: Option<Source<'s>>,
     /// What stands before the part that was asked for, and is not made yet.
     skip: u64,
     /// What was decoded so far and is not seen by the client.
     unseen: u64,
-    /// What is not made yet.
+    /// What is not made yet; of unknown length, more than there can be.
     left: u64,
     weight: u64,
     buffer: Vec<u8>,
@@ -142,12 +146,69 @@ pub(crate) struct Pump<'s> {
     permit: Permit,
 }
 
+/// What makes it.
+#[derive(Debug)]
+enum Source<'s> {
+    Maker(Maker<'s>),
+    Listing(Listing<'s>),
+}
+
 impl<'s> Pump<'s> {
-    /// Begins to make a content. It takes its buffer from `spare`, if there is one.
+    /// Begins to make a content, if it is made. It takes its buffer from `spare`, if there is one.
     ///
     /// # Errors
     /// `Busy` at the bound; `SiteCorrupt` when it cannot be made.
     pub(crate) fn start(
+        content: &Content<'s>,
+        makers: &Arc<Makers>,
+        spare: &mut Vec<u8>,
+    ) -> Option<Result<Pump<'s>, Reason>> {
+        match content {
+            Content::Made(made) => Some(Pump::made(made, makers, spare)),
+            Content::Listed(listing) => Some(Pump::listed((**listing).clone(), makers, spare)),
+            Content::Empty | Content::Whole(_) | Content::Pieces(_) => None,
+        }
+    }
+
+    fn listed(
+        listing: Listing<'s>,
+        makers: &Arc<Makers>,
+        spare: &mut Vec<u8>,
+    ) -> Result<Pump<'s>, Reason> {
+        let permit = makers.permit(PIECE_BYTES as u64).ok_or(Reason::Busy)?;
+        Ok(Pump::of(
+            Source::Listing(listing),
+            0,
+            u64::MAX,
+            LISTED_WEIGHT,
+            permit,
+            spare,
+        ))
+    }
+
+    fn of(
+        source: Source<'s>,
+        skip: u64,
+        left: u64,
+        weight: u64,
+        permit: Permit,
+        spare: &mut Vec<u8>,
+    ) -> Pump<'s> {
+        let mut buffer = std::mem::take(spare);
+        buffer.resize(PIECE_BYTES, 0);
+        Pump {
+            maker: Some(source),
+            skip,
+            unseen: 0,
+            left,
+            weight,
+            buffer,
+            unsent: 0..0,
+            permit,
+        }
+    }
+
+    fn made(
         made: &Made<'s>,
         makers: &Arc<Makers>,
         spare: &mut Vec<u8>,
@@ -164,18 +225,8 @@ impl<'s> Pump<'s> {
             makers.failed(&error);
             Reason::SiteCorrupt
         })?;
-        let mut buffer = std::mem::take(spare);
-        buffer.resize(PIECE_BYTES, 0);
-        Ok(Pump {
-            maker: Some(maker),
-            skip,
-            unseen: 0,
-            left: made.length(),
-            weight,
-            buffer,
-            unsent: 0..0,
-            permit,
-        })
+        let source = Source::Maker(maker);
+        Ok(Pump::of(source, skip, made.length(), weight, permit, spare))
     }
 
     /// Whether all is made.
@@ -240,14 +291,15 @@ impl<'s> Pump<'s> {
             };
             let room = self.buffer.get_mut(start..).unwrap_or_default();
             let most = usize::try_from(most).unwrap_or(usize::MAX).min(room.len());
-            let step = maker.step(room.get_mut(..most).unwrap_or_default())?;
+            let room = room.get_mut(..most).unwrap_or_default();
+            let (step, is_over) = maker.step(room)?;
             let made = step.made as u64;
             if self.skip > 0 {
                 self.skip -= made;
                 self.unseen += step.decoded as u64;
             } else {
                 self.unsent.end += step.made;
-                self.left -= made;
+                self.left = if is_over { 0 } else { self.left - made };
                 self.unseen += (step.decoded as u64).saturating_sub(made);
             }
             // A step that gave nothing has its price too: there is an end to all of them.
@@ -259,6 +311,12 @@ impl<'s> Pump<'s> {
             self.permit.shrink(self.buffer.len() as u64);
         }
         Ok(())
+    }
+
+    /// Whether it is made twice, to see first that it can be.
+    #[cfg(feature = "tiny_http")]
+    pub(crate) fn is_tried(&self) -> bool {
+        matches!(self.maker, Some(Source::Maker(_)))
     }
 
     /// Its client takes no more for now: keeps of the last piece only what is not sent. `spare` is
@@ -283,6 +341,23 @@ impl<'s> Pump<'s> {
     pub(crate) fn end(self, spare: &mut Vec<u8>) {
         if self.buffer.len() == PIECE_BYTES {
             *spare = self.buffer;
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Makes more, and whether that was the last of what has no length.
+    fn step(&mut self, room: &mut [u8]) -> io::Result<(Step, bool)> {
+        match self {
+            Source::Maker(maker) => Ok((maker.step(room)?, false)),
+            Source::Listing(listing) => {
+                let (made, is_over) = listing.step(room);
+                let step = Step {
+                    made,
+                    decoded: made,
+                };
+                Ok((step, is_over))
+            }
         }
     }
 }

@@ -6,10 +6,13 @@ mod address;
 pub mod conversation;
 mod listener;
 mod making;
+mod measured;
 #[cfg(all(unix, feature = "native"))]
 mod native;
 #[cfg(unix)]
 mod notify;
+#[cfg(target_os = "linux")]
+mod process;
 pub mod proxy;
 mod served;
 mod shutdown;
@@ -18,6 +21,7 @@ mod socket_file;
 mod tiny;
 mod trusted;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -25,10 +29,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use address::{Address, UnixAddress};
 pub use listener::{Bound, Listener, Role, Shape, bind_all};
 pub use making::Makers;
+pub use measured::METRICS;
 #[cfg(all(unix, feature = "native"))]
 pub use native::site_file::SiteFile;
 #[cfg(unix)]
 pub(crate) use notify::Manager;
+#[cfg(target_os = "linux")]
+pub use process::Process;
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::Signals;
 use sitepack::OwnedSite;
@@ -36,9 +43,11 @@ pub use trusted::Trusted;
 
 use self::served::Served;
 use crate::http::connection::persists;
-use crate::limits::ConnectionLimits;
+use crate::limits::{ConnectionLimits, DEMO_DELAYED_REQUESTS_MAX};
 use crate::log::{AccessLog, Statistics, warn};
 use crate::origin::{Manner, Origin};
+use crate::pages::Asker;
+use crate::pages::demo::Demo;
 use crate::request::Request;
 use crate::response::{Connection, Response};
 use crate::sandbox::Sandbox;
@@ -87,6 +96,17 @@ impl Engine {
             Engine::Native => false,
             #[cfg(feature = "tiny_http")]
             Engine::TinyHttp => true,
+        }
+    }
+
+    /// Whether it knows its connections.
+    #[must_use]
+    pub const fn owns_connections(self) -> bool {
+        match self {
+            #[cfg(all(unix, feature = "native"))]
+            Engine::Native => true,
+            #[cfg(feature = "tiny_http")]
+            Engine::TinyHttp => false,
         }
     }
 
@@ -179,6 +199,11 @@ pub struct Context {
     pub site_file: Option<SiteFile>,
     /// What the process has given up.
     pub sandbox: Sandbox,
+    /// What the system says of the process.
+    #[cfg(target_os = "linux")]
+    pub process: Option<Process>,
+    /// Answers that are held back.
+    held: Arc<AtomicUsize>,
     /// Connections of all threads.
     connections: AtomicUsize,
     /// The second of the last message about a failed accept.
@@ -211,6 +236,9 @@ impl Context {
             #[cfg(all(unix, feature = "native"))]
             site_file: None,
             sandbox: Sandbox::default(),
+            #[cfg(target_os = "linux")]
+            process: None,
+            held: Arc::default(),
             connections: AtomicUsize::new(0),
             accept_failed: AtomicU64::new(0),
         }
@@ -218,9 +246,19 @@ impl Context {
 
     /// Begins the shutdown; from now on the server is not ready.
     pub fn begin_shutdown(&self) {
-        self.served.manner().set_ready(false);
+        self.served.manner().pages().drain();
         self.shutdown.begin();
         self.served.current().ending.begin();
+    }
+
+    /// Says whether requests are wanted: what `/-/ready` tells.
+    pub fn want(&self, wanted: bool) {
+        self.served.manner().pages().want(wanted);
+    }
+
+    /// Shows what there is to show.
+    pub fn demonstrate(&self, demo: Demo) {
+        self.served.manner().pages().demonstrate(demo);
     }
 
     /// Puts another site in the place of the one that is served. What is being answered is
@@ -243,10 +281,29 @@ impl Context {
 
     /// Says that a connection could not be accepted, at most once a second.
     pub(crate) fn accept_failed(&self, error: &std::io::Error) {
+        self.statistics.accept_failed();
         let now = (self.clock)().as_secs();
         if self.accept_failed.swap(now, Ordering::Relaxed) != now {
             warn(format_args!("failed to accept a connection: {error}"));
         }
+    }
+}
+
+/// A place among the answers that are held back, given back when it is dropped.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    /// One more, if there is room.
+    fn take(held: &Arc<AtomicUsize>) -> Option<Place> {
+        let before = held.fetch_add(1, Ordering::Relaxed);
+        let place = Place(held.clone());
+        (before < DEMO_DELAYED_REQUESTS_MAX).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -256,7 +313,7 @@ pub(crate) fn connection_field(
     response: &Response<'_>,
     last: bool,
 ) -> Connection {
-    if last || response.reason.closes() || !persists(request) {
+    if last || response.reason.closes() || response.is_unframed() || !persists(request) {
         Connection::Close
     } else if request.version.is_1_1() {
         Connection::Persistent
@@ -265,11 +322,22 @@ pub(crate) fn connection_field(
     }
 }
 
+/// Who asks on a listener of this role, as far as the pages care. `is_near`: the peer is on this
+/// machine; `client` is whom it speaks for, if that is believed.
+pub(crate) fn asker(role: Role, is_near: bool, client: Option<IpAddr>) -> Asker {
+    match role {
+        Role::Admin => Asker::Operator,
+        Role::Site if is_near => Asker::Near(client),
+        Role::Site => Asker::Anybody,
+    }
+}
+
 /// Serves on bound listeners until the shutdown is complete.
 ///
 /// # Errors
 /// When the engine cannot start.
 pub fn serve(engine: Engine, bound: Vec<Bound>, context: &Arc<Context>) -> std::io::Result<()> {
+    measured::begin(engine, &bound, context);
     match engine {
         #[cfg(all(unix, feature = "native"))]
         Engine::Native => native::serve(bound, context),

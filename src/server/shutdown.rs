@@ -1,6 +1,7 @@
 //! How serving ends: the first SIGTERM or SIGINT begins the drain, the second ends the process.
 //! While the site that is to be served is still being packed, the first one ends it at once.
-//! SIGHUP does not end it; what it asks for, the command knows.
+//! SIGHUP does not end it; what it asks for, the command knows. SIGUSR1 has `/-/ready` say no, and
+//! SIGUSR2 yes again.
 //!
 //! A process that is PID 1 gets only the signals that it handles, so these are handled.
 
@@ -96,7 +97,8 @@ impl std::fmt::Debug for Shutdown {
     }
 }
 
-/// SIGTERM, SIGINT and SIGHUP, caught: none is lost from now on, whoever hears of it later.
+/// SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2, caught: none is lost from now on, whoever hears of
+/// it later.
 #[cfg(unix)]
 pub(crate) struct Signals {
     caught: signal_hook::iterator::Signals,
@@ -121,10 +123,10 @@ impl Signals {
     /// # Errors
     /// When they cannot be handled.
     pub(crate) fn catch(clean_up: fn()) -> std::io::Result<Preparing> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
         use signal_hook::iterator::Signals as Caught;
         // These hear everything from now on, also what comes while the others are being closed.
-        let caught = Caught::new([SIGTERM, SIGINT, SIGHUP])?;
+        let caught = Caught::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])?;
         let mut waiting = Caught::new([SIGTERM, SIGINT])?;
         let early = waiting.handle();
         let listen = move || {
@@ -154,13 +156,25 @@ impl Signals {
         context: std::sync::Arc<super::Context>,
         hung_up: Box<dyn Fn() + Send>,
     ) -> std::io::Result<()> {
+        use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2};
         let listen = move || {
             let together = Duration::from_millis(SIGNALS_TOGETHER_MILLISECONDS);
             let mut first: Option<Instant> = None;
             for signal in self.caught.forever() {
-                if signal == signal_hook::consts::SIGHUP {
-                    hung_up();
-                    continue;
+                match signal {
+                    SIGHUP => {
+                        hung_up();
+                        continue;
+                    }
+                    SIGUSR1 | SIGUSR2 => {
+                        let wanted = signal == SIGUSR2;
+                        context.want(wanted);
+                        let name = if wanted { "SIGUSR2" } else { "SIGUSR1" };
+                        let not = if wanted { "" } else { "not " };
+                        say(format_args!("{name}: {not}ready from now on"));
+                        continue;
+                    }
+                    _ => {}
                 }
                 let since = *first.get_or_insert_with(Instant::now);
                 if context.shutdown.is_begun() && since.elapsed() >= together {

@@ -43,7 +43,7 @@ use std::time::{Duration, Instant};
 
 use super::making::Pump;
 use super::socket_file::SocketFile;
-use super::{Bound, Context, Listener, Role, connection_field};
+use super::{Bound, Context, Listener, Place, Role, asker, connection_field};
 use crate::http::connection::persists;
 use crate::http::date::imf_fixdate;
 use crate::http::forwarded;
@@ -55,11 +55,12 @@ use crate::limits::{
     TINY_RETIRED_SECONDS_MAX, TINY_RETIRED_WORKERS, TINY_SKIPPED_CONTENT_BYTES_MAX,
     TINY_SOCKET_SECONDS_MAX, TINY_WORKERS,
 };
-use crate::log::{Line, warn};
+use crate::log::{Answered, Ended, Line, warn};
 use crate::origin::Origin;
+use crate::pages::Asker;
 use crate::reason::Reason;
 use crate::request::{Field, Fields, Request, Version};
-use crate::response::{Connection, Content, Made, Response};
+use crate::response::{Connection, Content, Response};
 
 /// How often a thread that waits for requests looks whether it should go on.
 const POLL: Duration = Duration::from_millis(250);
@@ -399,10 +400,8 @@ impl Shared {
         });
         while let Some(request) = next {
             let generation = context.served.current();
-            let origin = match self.role {
-                Role::Site => generation.origin(),
-            };
-            let work = || answer(request, &origin, context);
+            let origin = generation.origin();
+            let work = || answer(request, &origin, self.role, context);
             let goes_on = catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
             next = self.next_of(peer, goes_on);
         }
@@ -475,29 +474,37 @@ fn drop_unanswered(request: tiny_http::Request) {
 }
 
 /// Answers a request. Whether its connection goes on.
-fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Context) -> bool {
+fn answer(
+    mut request: tiny_http::Request,
+    origin: &Origin<'_>,
+    role: Role,
+    context: &Context,
+) -> bool {
     let started = Instant::now();
     let clock = (context.clock)();
     let time = clock.as_secs();
     let head = Head::of(&request);
     let fields = head.fields();
     let parsed = head.request(&fields);
-    let peer = client(&request, parsed.fields, context);
+    let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
+    let client = client(peer, role, parsed.fields, context);
     let taken = request.body_length().unwrap_or(0) as u64;
-    let (mut response, announced) = respond(&parsed, taken, origin, time);
+    let asker = asker(role, peer.is_some_and(|peer| peer.is_loopback()), client);
+    let (mut response, announced) = respond(asker, &parsed, taken, origin, time);
     // tiny_http would wait for the rest of the content before it lets go of the writer.
     let skipped = skip_content(&mut request, announced);
     if matches!(skipped, Skipped::TooMuch | Skipped::Never) {
         response = Response::refusal(Reason::ContentTooLarge);
-        if parsed.method == b"HEAD" {
-            response = response.without_content();
-        }
+    }
+    response = hold_back(response, context);
+    if parsed.method == b"HEAD" {
+        response = response.without_content();
     }
     let connection = connection_field(&parsed, &response, context.shutdown.is_begun());
     let mut pump = None;
-    if let (Content::Made(made), true) = (&response.content, skipped != Skipped::Never) {
-        match begin_to_make(made, context) {
-            Ok(begun) => pump = Some(begun),
+    if skipped != Skipped::Never {
+        match begin_to_make(&response.content, context) {
+            Ok(begun) => pump = begun,
             Err(reason) => response = Response::refusal(reason),
         }
     }
@@ -516,31 +523,23 @@ fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Contex
         }
     }
     if sent.is_err() {
-        context.statistics.peer_gone();
+        context.statistics.ended(Ended::Gone);
     }
-    let bytes = *sent.as_ref().unwrap_or(&0);
-    let status = response.status.code();
-    context.statistics.answered(status, bytes);
-    let told = told(parsed.fields);
-    context.access_log.record(&Line {
-        time: u64::try_from(clock.as_millis()).unwrap_or(u64::MAX),
-        peer,
-        method: parsed.method,
-        target: parsed.target,
-        host: told.host,
-        id: told.id,
-        status,
-        bytes,
+    let answered = Answered {
+        status: response.status.code(),
         coding: response.coding,
         reason: response.reason,
+        bytes: *sent.as_ref().unwrap_or(&0),
         duration: started.elapsed(),
-    });
+    };
+    record(&parsed, client.or(peer), clock, &answered, context);
     // What the client wants closed, tiny_http closes.
     sent.is_ok() && (connection != Connection::Close || !persists(&parsed))
 }
 
 /// What is answered, and what content has been announced. Of that tiny_http says `taken`.
 fn respond<'s>(
+    asker: Asker,
     request: &Request<'_>,
     taken: u64,
     origin: &Origin<'s>,
@@ -551,41 +550,89 @@ fn respond<'s>(
         // If the framing is in conflict, that is the answer, and it closes. What tiny_http makes
         // of it, it would allocate.
         let announced = framing(request).unwrap_or(Framing::Length(taken));
-        (origin.respond(request, time), announced)
+        (origin.respond_to(asker, request, time), announced)
     } else {
         let response = Response::refusal(Reason::RequestMalformed);
         (response, Framing::Length(taken))
     }
 }
 
-/// The client's address: the peer's, or what it says of its own client, if it is believed.
-fn client(request: &tiny_http::Request, fields: Fields<'_>, context: &Context) -> Option<IpAddr> {
-    let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
-    let trusted = &context.proxies.trusted;
-    if !trusted.believes(peer) {
-        return peer;
+/// Waits as long as the answer wants it, unless too many wait.
+fn hold_back<'s>(response: Response<'s>, context: &Context) -> Response<'s> {
+    let seconds = response.delay_seconds.into();
+    if seconds > 0 {
+        let Some(_place) = Place::take(&context.held) else {
+            return Response::refusal(Reason::Busy);
+        };
+        thread::sleep(Duration::from_secs(seconds));
     }
-    forwarded::client(fields, |address| trusted.holds(address)).or(peer)
+    response
+}
+
+/// Counts and logs an answer.
+fn record(
+    request: &Request<'_>,
+    peer: Option<IpAddr>,
+    time: Duration,
+    answered: &Answered,
+    context: &Context,
+) {
+    context.statistics.answered(answered);
+    let told = told(request.fields);
+    context.access_log.record(&Line {
+        time: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        peer,
+        method: request.method,
+        target: request.target,
+        host: told.host,
+        id: told.id,
+        status: answered.status,
+        bytes: answered.bytes,
+        coding: answered.coding,
+        reason: answered.reason,
+        duration: answered.duration,
+    });
+}
+
+/// What the peer says of its own client, if it is believed. Before the operator's listener there
+/// are no proxies.
+fn client(
+    peer: Option<IpAddr>,
+    role: Role,
+    fields: Fields<'_>,
+    context: &Context,
+) -> Option<IpAddr> {
+    let trusted = &context.proxies.trusted;
+    if role == Role::Admin || !trusted.believes(peer) {
+        return None;
+    }
+    forwarded::client(fields, |address| trusted.holds(address))
 }
 
 /// Begins to make a content. Since 6 above leaves no way to tell a client that one is cut short,
 /// a content of several pieces is made twice: the first time to see that it can be.
-fn begin_to_make<'s>(made: &Made<'s>, context: &Context) -> Result<Pump<'s>, Reason> {
+fn begin_to_make<'s>(content: &Content<'s>, context: &Context) -> Result<Option<Pump<'s>>, Reason> {
     let damaged = |_| Reason::SiteCorrupt;
     let makers = &context.makers;
     let mut spare = makers.spare();
-    let mut pump = Pump::start(made, makers, &mut spare)?;
+    let mut begin = || Pump::start(content, makers, &mut spare).transpose();
+    let Some(mut pump) = begin()? else {
+        return Ok(None);
+    };
+    let is_tried = pump.is_tried();
     pump.fill_at_once().map_err(damaged)?;
-    if pump.is_made() {
-        return Ok(pump);
+    if pump.is_made() || !is_tried {
+        return Ok(Some(pump));
     }
     while !pump.is_done() {
         pump.sent(usize::MAX);
         pump.fill_at_once().map_err(damaged)?;
     }
     pump.end(&mut spare);
-    let mut pump = Pump::start(made, makers, &mut spare)?;
-    pump.fill_at_once().map_err(damaged)?;
+    let mut pump = Pump::start(content, makers, &mut spare).transpose()?;
+    if let Some(pump) = &mut pump {
+        pump.fill_at_once().map_err(damaged)?;
+    }
     Ok(pump)
 }
 
@@ -600,18 +647,21 @@ fn write(
     let mut head = Vec::with_capacity(1024);
     response.write_head(&mut head, date, connection);
     writer.write_all(&head)?;
+    let mut bytes = 0;
     for slice in response.content.slices() {
         writer.write_all(slice)?;
+        bytes += slice.len() as u64;
     }
     if let Some(pump) = pump {
         while !pump.is_done() {
             writer.write_all(pump.piece())?;
+            bytes += pump.piece().len() as u64;
             pump.sent(usize::MAX);
             pump.fill_at_once()?;
         }
     }
     writer.flush()?;
-    Ok(response.content.len())
+    Ok(bytes)
 }
 
 /// What became of the content of a request.

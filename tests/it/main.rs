@@ -19,6 +19,8 @@ mod compiler;
 mod conditionals;
 #[cfg(all(unix, feature = "native"))]
 mod connections;
+#[cfg(unix)]
+mod demo;
 #[cfg(all(target_os = "linux", feature = "pack"))]
 mod empty_root;
 mod exchange;
@@ -28,6 +30,8 @@ mod generations;
 mod image;
 #[cfg(unix)]
 mod logs;
+#[cfg(unix)]
+mod management;
 mod methods;
 #[cfg(all(unix, feature = "native"))]
 mod native;

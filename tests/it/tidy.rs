@@ -248,6 +248,7 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
             "src/commands/watch.rs",
             "src/embedded.rs",
             "src/resolve.rs",
+            "src/server/process.rs",
             "src/sandbox/linux.rs",
             "src/server/socket_file.rs",
             "src/server/native/site_file.rs",
@@ -467,14 +468,13 @@ fn log_document_and_fields_agree() {
 fn operations_document_and_flags_agree() {
     let document = read("docs/operations.md");
     let flags = read("src/cli/flags.rs");
+    const TOLD: [&str; 3] = ["admin-listen", "demo", "respawn-pause"];
     let (mut long, mut found) = ("", 0);
     for line in flags.lines().map(str::trim) {
         let quoted = || line.split('"').nth(1).unwrap();
         if line.starts_with("long: ") {
             long = quoted();
-        } else if line.starts_with("variable: ")
-            && (long.contains("log") || long == "respawn-pause")
-        {
+        } else if line.starts_with("variable: ") && (long.contains("log") || TOLD.contains(&long)) {
             let rows = document
                 .lines()
                 .filter(|row| row.starts_with(&format!("| `--{long}")));
@@ -484,9 +484,33 @@ fn operations_document_and_flags_agree() {
         }
     }
     let rows = document.lines().filter(|row| row.starts_with("| `--"));
-    let section = rows.filter(|row| row.contains("LOG") || row.contains("RESPAWN"));
+    let known = ["LOG", "RESPAWN", "ADMIN", "DEMO"];
+    let section = rows.filter(|row| known.iter().any(|word| row.contains(word)));
     assert_eq!(section.count(), found);
     assert!(found >= 10, "{found}");
+}
+
+/// Each metric has its row with type and labels, in their order, and no other has.
+#[test]
+fn operations_document_tells_all_metrics() {
+    let document = read("docs/operations.md");
+    let is_metric = |row: &&str| row.starts_with("| `chapbook_") || row.starts_with("| `process_");
+    let first = |row: &str| -> Vec<String> {
+        let cells = row.split('|').skip(1).take(3);
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    };
+    let told: Vec<Vec<String>> = document.lines().filter(is_metric).map(first).collect();
+    let quoted = |label: &str| format!("`{label}`");
+    let known = chapbook::server::METRICS.iter().map(|metric| {
+        let labels = metric.labels.split(", ").filter(|label| !label.is_empty());
+        let labels: Vec<String> = labels.map(quoted).collect();
+        let kind = metric.kind.name().to_owned();
+        vec![quoted(metric.name), kind, labels.join(", ")]
+    });
+    assert_eq!(told, known.collect::<Vec<_>>());
+    for name in chapbook::pages::demo::VARIABLES {
+        assert!(document.contains(&quoted(name)), "{name}");
+    }
 }
 
 #[test]

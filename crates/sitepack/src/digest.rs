@@ -133,12 +133,10 @@ impl fmt::Display for EntityTag {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16));
     let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
+    text.extend(digits);
     text
 }
 

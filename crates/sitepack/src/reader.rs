@@ -329,8 +329,12 @@ impl<'a> Site<'a> {
         self.header.strings_span().of(self.bytes).ok_or(Corrupt)
     }
 
+    /// The entry with this number, of those sorted by path.
+    ///
+    /// # Errors
+    /// When the site is damaged there, or has no such entry.
     #[inline]
-    pub(crate) fn entry(&self, index: u32) -> Result<Entry<'a>, Corrupt> {
+    pub fn entry(&self, index: u32) -> Result<Entry<'a>, Corrupt> {
         let record = ResourceRecord::decode(self.resource_record(index)?)?;
         let strings = self.strings()?;
         let path = text(strings, record.path)?;

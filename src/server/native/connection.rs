@@ -12,14 +12,14 @@ use crate::limits::{
     HELD_BYTES_MAX, INPUT_BYTES, LINGER_BYTES_MAX, TURN_MADE_BYTES_MAX, TURN_READ_BYTES_MAX,
     TURN_REQUESTS_MAX, TURN_SENT_BYTES_MAX,
 };
-use crate::log::Line;
+use crate::log::{Answered, Ended, Line};
 use crate::origin::Origin;
 use crate::reason::Reason;
 use crate::response::{Connection as Field, Content, Response};
 use crate::server::conversation::{Answer, Conversation, Terms, Turn};
 use crate::server::making::Pump;
 use crate::server::proxy::{Client, Malformed, Versions};
-use crate::server::{Context, Proxies, Role};
+use crate::server::{Context, Place, Proxies, Role};
 
 /// What a thread keeps for all of its connections, so that none keeps it for itself.
 pub(super) struct Scratch {
@@ -140,6 +140,8 @@ pub(super) struct Connection<'s> {
     peer: Option<IpAddr>,
     /// The header of the PROXY protocol that has to come first, until it has.
     header: Option<Versions>,
+    /// The peer is on this machine, and what it says of its client does not deny it.
+    is_near: bool,
     /// The peer is a proxy whose forwarding fields are believed.
     is_trusted: bool,
     conversation: Conversation<'s>,
@@ -153,6 +155,8 @@ pub(super) struct Connection<'s> {
     ended: bool,
     /// An answer that could not be sent at once.
     output: Option<Box<Output<'s>>>,
+    /// An answer that is held back.
+    held: Option<Box<Held<'s>>>,
     /// Bytes that were dropped since the last answer; none unless lingering.
     lingering: Option<u64>,
     /// What of the answer under way was sent when the timer last looked.
@@ -163,6 +167,14 @@ pub(super) struct Connection<'s> {
     queued: bool,
 }
 
+/// An answer that a demonstration wants late.
+struct Held<'s> {
+    answer: Answer<'s>,
+    seconds: u16,
+    started: Option<Instant>,
+    _place: Place,
+}
+
 /// An answer under way.
 struct Output<'s> {
     head: Vec<u8>,
@@ -171,7 +183,7 @@ struct Output<'s> {
     pump: Option<Pump<'s>>,
     sent: u64,
     time: u64,
-    /// When the request was read, if the log wants to know.
+    /// When the request was read.
     started: Option<Instant>,
 }
 
@@ -182,6 +194,7 @@ impl<'s> Connection<'s> {
             role: Role::Site,
             peer,
             header: None,
+            is_near: peer.is_some_and(|peer| peer.is_loopback()),
             is_trusted: false,
             conversation: Conversation::default(),
             input: Vec::new(),
@@ -189,6 +202,7 @@ impl<'s> Connection<'s> {
             readable: false,
             ended: false,
             output: None,
+            held: None,
             lingering: None,
             seen: 0,
             holds_little: false,
@@ -196,19 +210,18 @@ impl<'s> Connection<'s> {
         }
     }
 
-    /// The same by a listener with this role, and perhaps by way of proxies.
+    /// The same by a listener with this role, and perhaps by way of proxies; before the operator's
+    /// there are none.
     pub(super) fn with(self, role: Role, proxies: &Proxies) -> Connection<'s> {
+        if role == Role::Admin {
+            return Connection { role, ..self };
+        }
         Connection {
             role,
             header: proxies.header,
             is_trusted: proxies.trusted.believes(self.peer),
             ..self
         }
-    }
-
-    /// What is served on it.
-    pub(super) fn role(&self) -> Role {
-        self.role
     }
 
     pub(super) fn stream(&mut self) -> &mut Stream {
@@ -234,7 +247,10 @@ impl<'s> Connection<'s> {
 
     /// Whether nothing is under way: no request has begun, no answer is unsent.
     pub(super) fn is_idle(&self) -> bool {
-        !self.has_begun() && self.output.is_none() && self.lingering.is_none()
+        !self.has_begun()
+            && self.output.is_none()
+            && self.held.is_none()
+            && self.lingering.is_none()
     }
 
     /// How many requests were answered.
@@ -256,6 +272,8 @@ impl<'s> Connection<'s> {
     pub(super) fn waits(&self) -> Wait {
         if self.output.is_some() {
             Wait::Write
+        } else if self.held.is_some() {
+            Wait::Held
         } else if self.lingering.is_some() {
             Wait::Linger
         } else if self.has_begun() {
@@ -284,6 +302,8 @@ impl<'s> Connection<'s> {
             ControlFlow::Break(After::Yields)
         } else if self.output.is_some() {
             self.continue_output(means)
+        } else if self.held.is_some() {
+            ControlFlow::Break(After::Waits(Wait::Held))
         } else if self.lingering.is_some() {
             self.drop_input(means)
         } else if !self.hungry {
@@ -361,14 +381,15 @@ impl<'s> Connection<'s> {
         let trusted = self.is_trusted.then_some(&context.proxies.trusted);
         let terms = Terms {
             trusted,
+            role: self.role,
+            is_near: self.is_near,
             ..means.terms
         };
         loop {
             let rest = input.get(taken..).unwrap_or_default();
             #[cfg(test)]
             super::tests::panic_if_asked("turn", rest);
-            let is_timed = context.access_log.is_on() && !rest.is_empty();
-            let started = is_timed.then(Instant::now);
+            let started = (!rest.is_empty()).then(Instant::now);
             let (used, turn) = self.conversation.next(rest, means.origin, &terms);
             taken += used;
             match turn {
@@ -381,7 +402,10 @@ impl<'s> Connection<'s> {
                     self.hungry = false;
                     let left = &mut means.budget.requests;
                     *left = left.saturating_sub(1);
-                    let step = self.send(answer, rest, started, means);
+                    let step = match answer.response.delay_seconds {
+                        0 => self.send(answer, rest, started, means),
+                        _ => self.hold(answer, rest, started, means),
+                    };
                     let goes_on = self.lingering.is_none() && !means.budget.is_spent();
                     if step.is_break() || !goes_on {
                         return (taken, step);
@@ -395,13 +419,56 @@ impl<'s> Connection<'s> {
         }
     }
 
+    /// Holds an answer back, unless too many are; `said` is the input in which the request was.
+    fn hold(
+        &mut self,
+        mut answer: Answer<'s>,
+        said: &[u8],
+        started: Option<Instant>,
+        means: &mut Means<'_, 's>,
+    ) -> Step {
+        let Some(place) = Place::take(&means.context.held) else {
+            let is_head = answer.method.of(said) == b"HEAD";
+            answer.response = Response::refusal(Reason::Busy);
+            if is_head {
+                answer.response = answer.response.without_content();
+            }
+            return self.send(answer, said, started, means);
+        };
+        answer.keep(said);
+        let seconds = answer.response.delay_seconds;
+        self.held = Some(Box::new(Held {
+            answer,
+            seconds,
+            started,
+            _place: place,
+        }));
+        ControlFlow::Break(After::Waits(Wait::Held))
+    }
+
+    /// An answer was held back for another second.
+    pub(super) fn wake(&mut self, means: &mut Means<'_, 's>) -> After {
+        let Some(mut held) = self.held.take() else {
+            return After::Waits(self.waits());
+        };
+        held.seconds = held.seconds.saturating_sub(1);
+        if held.seconds > 0 {
+            self.held = Some(held);
+            return After::Waits(Wait::Held);
+        }
+        match self.send(held.answer, b"", held.started, means) {
+            ControlFlow::Break(after) => after,
+            ControlFlow::Continue(()) => self.turn(means),
+        }
+    }
+
     /// Takes the header that has to come first: how many bytes, if it is there or there is none.
     fn take_header(&mut self, input: &[u8], context: &Context) -> Result<Option<usize>, Malformed> {
         let Some(versions) = self.header else {
             return Ok(Some(0));
         };
         let read = versions.read(input);
-        let header = read.inspect_err(|_| context.statistics.proxy_header_refused())?;
+        let header = read.inspect_err(|_| context.statistics.ended(Ended::ProxyHeader))?;
         let Some(header) = header else {
             return Ok(None);
         };
@@ -411,6 +478,7 @@ impl<'s> Connection<'s> {
             Client::At(address) => Some(address),
             Client::Unix => None,
         };
+        self.is_near &= self.peer.is_some_and(|peer| peer.is_loopback());
         self.is_trusted = context.proxies.trusted.believes(self.peer);
         Ok(Some(header.bytes))
     }
@@ -549,7 +617,7 @@ impl<'s> Connection<'s> {
                 return ControlFlow::Break(After::Over);
             }
             Err(_) => {
-                means.context.statistics.peer_gone();
+                means.context.statistics.ended(Ended::Gone);
                 return ControlFlow::Break(After::Over);
             }
         }
@@ -599,7 +667,7 @@ impl<'s> Connection<'s> {
     /// The request did not come in time.
     pub(super) fn time_out(&mut self, means: &mut Means<'_, 's>) -> After {
         if self.header.is_some() {
-            means.context.statistics.proxy_header_refused();
+            means.context.statistics.ended(Ended::ProxyHeader);
             return After::Over;
         }
         if !self.has_begun() || self.output.is_some() {
@@ -627,7 +695,15 @@ impl<'s> Connection<'s> {
         started: Option<Instant>,
     ) {
         let status = answer.response.status.code();
-        context.statistics.answered(status, bytes);
+        let (coding, reason) = (answer.response.coding, answer.response.reason);
+        let duration = started.map_or(Duration::ZERO, |started| started.elapsed());
+        context.statistics.answered(&Answered {
+            status,
+            coding,
+            reason,
+            bytes,
+            duration,
+        });
         if !context.access_log.is_on() {
             return;
         }
@@ -640,20 +716,17 @@ impl<'s> Connection<'s> {
             id: answer.id.of(said),
             status,
             bytes,
-            coding: answer.response.coding,
-            reason: answer.response.reason,
-            duration: started.map_or(Duration::ZERO, |started| started.elapsed()),
+            coding,
+            reason,
+            duration,
         });
     }
 }
 
 /// Begins to make the content of an answer, if that is made. If it cannot be, the answer says so.
 fn begin_to_make<'s>(answer: &mut Answer<'s>, means: &mut Means<'_, 's>) -> Option<Pump<'s>> {
-    let Content::Made(made) = &answer.response.content else {
-        return None;
-    };
     let (makers, spare) = (&means.context.makers, &mut means.scratch.piece);
-    match Pump::start(made, makers, spare) {
+    match Pump::start(&answer.response.content, makers, spare)? {
         Ok(pump) => Some(pump),
         Err(reason) => {
             answer.response = Response::refusal(reason);
@@ -674,10 +747,10 @@ mod tests {
     use crate::limits::{GUNZIP_BYTES, PIECE_BYTES, RequestLimits, TURN_REQUESTS_MAX};
     use crate::log::AccessLog;
     use crate::origin::Origin;
-    use crate::server::Context;
     use crate::server::conversation::Terms;
     use crate::server::native::stream::Stream;
     use crate::server::native::timers::Wait;
+    use crate::server::{Context, Role};
 
     const ASK: &[u8] = b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -727,6 +800,8 @@ mod tests {
                     draining: false,
                     now: 1_795_305_600,
                     trusted: None,
+                    role: Role::Site,
+                    is_near: false,
                 },
                 budget,
             })

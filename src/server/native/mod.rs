@@ -48,7 +48,7 @@ use crate::limits::{
     ACCEPT_PAUSE_MILLISECONDS, DESCRIPTORS_MIN, DRAIN_SECONDS_MAX, LINGER_MILLISECONDS_MAX,
     LISTENERS_MAX, REQUEST_GRACE_MILLISECONDS, TURN_EVENTS_MAX, WRITE_PROGRESS_BYTES_MIN,
 };
-use crate::log::{fail, warn};
+use crate::log::{Ended, fail, warn};
 use crate::origin::Origin;
 
 const WAKER: Token = Token(usize::MAX);
@@ -276,6 +276,7 @@ impl<'g> Loop<'g> {
             limits.write_seconds * 1000,
             LINGER_MILLISECONDS_MAX,
             REQUEST_GRACE_MILLISECONDS,
+            1000,
         ];
         Ok(Loop {
             context,
@@ -383,13 +384,10 @@ impl<'g> Loop<'g> {
             return;
         };
         let before = connection.answered();
-        let origin = match connection.role() {
-            Role::Site => &self.origin,
-        };
         let mut means = Means {
             scratch: &mut self.scratch,
             context: self.context,
-            origin,
+            origin: &self.origin,
             terms,
             budget: Budget::TURN,
         };
@@ -412,6 +410,8 @@ impl<'g> Loop<'g> {
             draining: self.generation.ending.is_begun(),
             now: self.scratch.now,
             trusted: None,
+            role: Role::Site,
+            is_near: false,
         }
     }
 
@@ -440,7 +440,9 @@ impl<'g> Loop<'g> {
             // A new connection has no longer for its first request than for the rest of it.
             Wait::Idle if fresh => Wait::Request,
             // A request and an answer have their time as a whole, however often they pause.
-            Wait::Idle | Wait::Request | Wait::Write | Wait::Linger | Wait::First => wait,
+            Wait::Idle | Wait::Request | Wait::Write | Wait::Linger | Wait::First | Wait::Held => {
+                wait
+            }
         };
         if wait == Wait::Idle || self.timers.waits(key) != Some(wait) {
             self.timers.set(key, wait, self.time);
@@ -492,10 +494,11 @@ impl<'g> Loop<'g> {
                     self.timers.set(key, Wait::Write, now);
                 }
                 Wait::Write => {
-                    self.context.statistics.peer_gone();
+                    self.context.statistics.ended(Ended::Gone);
                     self.close(key);
                 }
                 Wait::Request => self.attend_to(key, Connection::time_out),
+                Wait::Held => self.attend_to(key, Connection::wake),
             }
         }
     }
@@ -548,7 +551,7 @@ impl<'g> Loop<'g> {
         }
         let victim = self.victim();
         match victim {
-            Some(key) => self.close(key),
+            Some(key) => self.make_room(key),
             None => self.accept_again = Some(self.time + ACCEPT_PAUSE_MILLISECONDS),
         }
         victim.is_some()
@@ -565,6 +568,11 @@ impl<'g> Loop<'g> {
         self.timers.longest(Wait::Idle, now, 0).or_else(slow)
     }
 
+    fn make_room(&mut self, key: usize) {
+        self.context.statistics.ended(Ended::MadeRoom);
+        self.close(key);
+    }
+
     fn admit(&mut self, mut connection: Connection<'g>) {
         let entry = self.connections.vacant_entry();
         let key = entry.key();
@@ -577,6 +585,7 @@ impl<'g> Loop<'g> {
         }
         entry.insert(connection);
         self.context.connections.fetch_add(1, Ordering::Relaxed);
+        self.context.statistics.accepted();
         let now = self.time;
         self.timers.set(key, Wait::Request, now);
     }
@@ -587,7 +596,7 @@ impl<'g> Loop<'g> {
         if is_scarcity(error)
             && let Some(key) = self.victim()
         {
-            return self.close(key);
+            return self.make_room(key);
         }
         self.context.accept_failed(error);
         self.accept_again = Some(self.time + ACCEPT_PAUSE_MILLISECONDS);
@@ -658,7 +667,7 @@ impl<'g> Loop<'g> {
 fn survive(context: &Context, act: impl FnOnce() -> After) -> After {
     // What a panic leaves half done is the connection's, which is dropped, and the scratch.
     catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
-        context.statistics.connection_failed();
+        context.statistics.ended(Ended::Failed);
         fail(format_args!(
             "a connection failed, which is a fault of this program: what it was doing stands above"
         ));

@@ -17,15 +17,18 @@ pub(crate) enum Wait {
     Linger,
     /// A first request, while the server ends.
     First,
+    /// A second of those that an answer is held back for.
+    Held,
 }
 
 impl Wait {
-    pub(crate) const ALL: [Wait; 5] = [
+    pub(crate) const ALL: [Wait; 6] = [
         Wait::Request,
         Wait::Idle,
         Wait::Write,
         Wait::Linger,
         Wait::First,
+        Wait::Held,
     ];
 }
 
@@ -175,7 +178,7 @@ mod tests {
 
     #[test]
     fn who_waited_longest_expires_first() {
-        let mut timers = Timers::new([10, 100, 20, 5, 5]);
+        let mut timers = Timers::new([10, 100, 20, 5, 5, 5]);
         timers.set(0, Wait::Idle, 0);
         timers.set(1, Wait::Request, 1);
         timers.set(2, Wait::Request, 2);
@@ -191,7 +194,7 @@ mod tests {
 
     #[test]
     fn setting_again_starts_again_and_clearing_keeps_the_rest() {
-        let mut timers = Timers::new([10; 5]);
+        let mut timers = Timers::new([10; 6]);
         for key in 0..5 {
             timers.set(key, Wait::Idle, key as u64);
         }
@@ -215,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_long_mixture_agrees_with_a_plain_list() {
-        let mut timers = Timers::new([3, 5, 7, 11, 13]);
+        let mut timers = Timers::new([3, 5, 7, 11, 13, 17]);
         let mut plain: Vec<(u64, usize, Wait)> = Vec::new();
         let mut state = 7_u64;
         for now in 0..5_000 {
@@ -223,13 +226,13 @@ mod tests {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
             let key = (state >> 33) as usize % 50;
-            let wait = Wait::ALL[(state >> 40) as usize % 5];
+            let wait = Wait::ALL[(state >> 40) as usize % 6];
             plain.retain(|(_, known, _)| *known != key);
             if state >> 60 == 0 {
                 timers.clear(key);
             } else {
                 timers.set(key, wait, now);
-                plain.push((now + [3, 5, 7, 11, 13][wait as usize], key, wait));
+                plain.push((now + [3, 5, 7, 11, 13, 17][wait as usize], key, wait));
             }
             while let Some((key, wait)) = timers.expired(now) {
                 let at = plain
