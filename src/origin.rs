@@ -34,6 +34,8 @@ pub struct Origin<'s> {
 pub struct Manner {
     limits: RequestLimits,
     ready: Arc<AtomicBool>,
+    #[cfg(feature = "aws")]
+    aws: Option<Arc<pages::aws::Page>>,
 }
 
 impl Manner {
@@ -43,6 +45,18 @@ impl Manner {
         Manner {
             limits,
             ready: Arc::new(AtomicBool::new(true)),
+            #[cfg(feature = "aws")]
+            aws: None,
+        }
+    }
+
+    /// The same with the page `/aws`, in the place of what a site has there.
+    #[cfg(feature = "aws")]
+    #[must_use]
+    pub fn with_aws(self, page: Arc<pages::aws::Page>) -> Manner {
+        Manner {
+            aws: Some(page),
+            ..self
         }
     }
 
@@ -130,7 +144,7 @@ impl<'s> Origin<'s> {
             (_, Target::Unencoded { location }) => return Ok(encoded(&location)),
             (_, Target::Resource { path, query, moved }) => (path, query, moved),
         };
-        match (self.find(&path)?, method) {
+        match (self.find(&path, now)?, method) {
             (Found::Redirect { location, status }, _) => {
                 let reason = Reason::Redirected;
                 Ok(redirect(reason, Some(status), &location, query))
@@ -148,10 +162,18 @@ impl<'s> Origin<'s> {
         }
     }
 
-    fn find(&self, path: &SitePath<'_>) -> Result<Found<'s>, Reason> {
+    fn find(&self, path: &SitePath<'_>, now: u64) -> Result<Found<'s>, Reason> {
         if let Some(page) = pages::find(path, self.manner.ready.load(Ordering::Relaxed)) {
             return Ok(Found::Page(page));
         }
+        #[cfg(feature = "aws")]
+        if let Some(page) = &self.manner.aws
+            && path.as_str() == pages::aws::PATH
+        {
+            return Ok(Found::Page(page.respond(now)));
+        }
+        #[cfg(not(feature = "aws"))]
+        let _ = now;
         let there = self.site.find(path)?;
         if there.is_none()
             && let Some(ruled) = self.by_rule(path)?

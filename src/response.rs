@@ -138,6 +138,16 @@ impl<'s> Response<'s> {
         Response::own(Reason::NotAcceptable, content)
     }
 
+    /// A page that was made; `media_type` is a field line.
+    #[cfg(feature = "aws")]
+    pub(crate) fn page(media_type: &'static [u8], text: Vec<u8>) -> Response<'s> {
+        let content = Content::Pieces(vec![Piece::Made(text)]);
+        let mut response = Response::own(Reason::Management, content);
+        let [content_type, ..] = &mut response.prepared;
+        *content_type = media_type;
+        response
+    }
+
     fn own(reason: Reason, content: Content<'s>) -> Response<'s> {
         let length = content.len();
         let content_type = if length == 0 { &b""[..] } else { OWN_TEXT };
@@ -155,7 +165,7 @@ impl<'s> Response<'s> {
             response.push("Allow", ALLOW);
         }
         // § 15.6.4: when to ask again, where that is known.
-        if reason == Reason::Busy {
+        if matches!(reason, Reason::Busy | Reason::Awaited) {
             response.push("Retry-After", RETRY_SECONDS);
         }
         // § 12.5.5: another Accept-Encoding would have had another answer.

@@ -1,6 +1,7 @@
 //! The command line: what was typed (`typed`), the flags that there are (`flags`), and what they
 //! mean (`options`).
 
+mod cloud;
 mod flags;
 mod logging;
 mod options;
@@ -20,6 +21,7 @@ use self::flags::{COMMANDS, help};
 use self::typed::Typed;
 #[cfg(feature = "image")]
 use crate::image::{Labels, MediaTypes, Platform, Reference};
+use crate::cloud;
 use crate::limits::RequestLimits;
 use crate::log;
 use crate::sandbox;
@@ -86,6 +88,8 @@ pub struct ServeOptions {
     pub location: Option<String>,
     /// How long a start that fails takes at least, in seconds, where nobody is looking.
     pub respawn_seconds: u64,
+    /// What it asks a cloud, and tells it.
+    pub cloud: cloud::Options,
     /// Who speaks for clients.
     pub proxies: Proxies,
     /// How many threads serve, on an engine that lets one choose.

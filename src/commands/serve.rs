@@ -15,11 +15,10 @@ use super::site;
 use super::watch::Watch;
 use super::{respawn, start::Start};
 use crate::cli::{Failure, ServeOptions};
+use crate::cloud::{self, Cloud};
 use crate::limits::LISTENERS_MAX;
 use crate::log::{self, AccessLog, debug, say};
-#[cfg(feature = "pack")]
-use crate::origin::Manner;
-use crate::origin::Origin;
+use crate::origin::{Manner, Origin};
 use crate::sandbox::{self, Needs};
 use crate::server::{self, Address, Bound, Context, Manager, Role, Shape, Signals, UnixAddress};
 #[cfg(all(unix, feature = "native"))]
@@ -38,7 +37,9 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     #[cfg(unix)]
     respawn::heed().map_err(failed)?;
     let opened = log::open(&options.log).map_err(Failure::failed)?;
-    let serving = Serving::of(options)?;
+    let cloud = Cloud::prepare(&options.cloud);
+    let manner = cloud.manner(Manner::new(options.requests));
+    let serving = Serving::of(options, manner)?;
     let signals = signals.prepared();
     let bound = bind(&options.listen, passed, shape)?;
     let addresses = bound.iter().map(|bound| Ok(bound.address()?.local_url()));
@@ -50,6 +51,8 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     // around all of them.
     let manager = Manager::find();
     let mut needs = needs(options, &bound, &serving.source).map_err(failed)?;
+    needs.connect.extend(cloud.ports());
+    needs.read.extend(cloud.directory());
     // A receiver of syslog that was away is connected to again.
     needs.connect.extend(opened.port());
     needs.unix.extend(opened.socket());
@@ -80,6 +83,12 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         "{threads} threads at most, {:?}, {:?}",
         options.requests, options.server
     ));
+    cloud.start(&serving.taken).map_err(failed)?;
+    #[cfg(feature = "heroku")]
+    {
+        let counted = context.clone();
+        cloud.report(move || counted.totals()).map_err(failed)?;
+    }
     let hung_up = serving.source.start(&context).map_err(failed)?;
     signals.end(context.clone(), hung_up).map_err(failed)?;
     server::tell(manager, &context);
@@ -165,6 +174,8 @@ struct Serving {
     digest: String,
     /// Where the site came from, as JSON in one line.
     provenance: Option<String>,
+    /// What of the site a page of the server's own would hide, if there is such a page.
+    taken: Vec<&'static str>,
     context: Box<dyn FnOnce(AccessLog) -> Context>,
     source: Reread,
 }
@@ -211,8 +222,7 @@ impl Reread {
 }
 
 impl Serving {
-    fn of(options: &ServeOptions) -> Result<Serving, Failure> {
-        let limits = options.requests;
+    fn of(options: &ServeOptions, manner: Manner) -> Result<Serving, Failure> {
         #[cfg(feature = "pack")]
         if let Some(source) = &options.source {
             let (site, source) = if options.watch {
@@ -229,7 +239,8 @@ impl Serving {
                 told: told(&site.site()),
                 digest: site.site().digest().hex(),
                 provenance: provenance(&site.site()),
-                context: Box::new(move |log| Context::holding(site, Manner::new(limits), log)),
+                taken: cloud::taken(&site.site()),
+                context: Box::new(move |log| Context::holding(site, manner, log)),
                 source,
             });
         }
@@ -238,7 +249,8 @@ impl Serving {
             told: told(&site),
             digest: site.digest().hex(),
             provenance: provenance(&site),
-            context: Box::new(move |log| Context::new(Origin::new(site).with_limits(limits), log)),
+            taken: cloud::taken(&site),
+            context: Box::new(move |log| Context::new(Origin::new(site).with_manner(manner), log)),
             source: Reread::Never,
         })
     }

@@ -91,6 +91,16 @@ impl Statistics {
     }
 }
 
+#[cfg(feature = "heroku")]
+impl Statistics {
+    /// How many answers there were, and how many bytes of content in them.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        let classes = self.parts.iter().flat_map(|part| &part.classes);
+        let answers = classes.map(|class| class.load(Ordering::Relaxed)).sum();
+        (answers, self.sum(|part| &part.content_bytes))
+    }
+}
+
 impl fmt::Display for Statistics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut counts = [0; 6];

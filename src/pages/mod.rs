@@ -1,4 +1,8 @@
-//! Pages that are made at run time. They stand under `/-/`, where no site may have files.
+//! Pages that are made at run time. They stand under `/-/`, where no site may have files;
+//! all but `/aws`, which is there only if an operator asks for it.
+
+#[cfg(feature = "aws")]
+pub mod aws;
 
 use sitepack::SitePath;
 
