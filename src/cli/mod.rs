@@ -1,10 +1,10 @@
 //! The command line: what was typed (`typed`), the flags that there are (`flags`), and what they
 //! mean (`options`).
 
-mod cloud;
 mod flags;
 mod logging;
 mod options;
+mod platform;
 mod typed;
 
 use std::ffi::OsString;
@@ -19,9 +19,9 @@ use sitepack::compiler::{Csp, FindingKind, Source, Store};
 
 use self::flags::{COMMANDS, help};
 use self::typed::Typed;
+use crate::cloud;
 #[cfg(feature = "image")]
 use crate::image::{Labels, MediaTypes, Platform, Reference};
-use crate::cloud;
 use crate::limits::RequestLimits;
 use crate::log;
 use crate::sandbox;

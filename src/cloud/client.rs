@@ -8,17 +8,20 @@ use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::{Request, Uri};
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::Agent;
 
 use super::Url;
 use crate::limits::{CLOUD_CAUSE_BYTES_MAX, CLOUD_FIELDS_BYTES_MAX};
 
 const USER_AGENT: &str = concat!("chapbook/", env!("CARGO_PKG_VERSION"));
+
+/// As many addresses of a host as ureq's list has room for.
+const ADDRESSES_MAX: usize = 16;
 
 /// Asks one host.
 pub(super) struct Client(Agent);
@@ -122,8 +125,7 @@ impl Resolver for Known {
         _timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let mut found = self.empty();
-        let room = found.capacity();
-        for address in self.0.iter().take(room) {
+        for address in self.0.iter().take(ADDRESSES_MAX) {
             found.push(*address);
         }
         match found.is_empty() {

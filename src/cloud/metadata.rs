@@ -77,7 +77,11 @@ impl Places {
         let mut sources: Vec<Source<'_>> = Vec::new();
         sources.extend(self.file.as_deref().map(Source::File));
         if let Some(ecs) = &self.ecs {
-            sources.push(Source::Service("ECS container".to_owned(), ecs.clone(), None));
+            sources.push(Source::Service(
+                "ECS container".to_owned(),
+                ecs.clone(),
+                None,
+            ));
             let task = ecs.below("/task");
             sources.push(Source::Service("ECS task".to_owned(), task, None));
         }

@@ -111,7 +111,12 @@ impl fmt::Display for Url {
             let shown = if hidden { "redacted-uuid" } else { segment };
             write!(formatter, "/{shown}")?;
         }
-        for (index, pair) in self.query.iter().flat_map(|query| query.split('&')).enumerate() {
+        for (index, pair) in self
+            .query
+            .iter()
+            .flat_map(|query| query.split('&'))
+            .enumerate()
+        {
             formatter.write_char(if index == 0 { '?' } else { '&' })?;
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let lower = name.to_ascii_lowercase();
@@ -221,13 +226,21 @@ mod tests {
         for (text, whole, shown) in [
             ("http://a", "http://a:80/", "http://a:80/"),
             ("HTTPS://A/b#c", "https://a:443/b", "https://a:443/b"),
-            ("http://[::1]:8/a?", "http://[::1]:8/a?", "http://[::1]:8/a?redacted"),
+            (
+                "http://[::1]:8/a?",
+                "http://[::1]:8/a?",
+                "http://[::1]:8/a?redacted",
+            ),
             (
                 "https://u:p@a/",
                 "https://u:p@a:443/",
                 "https://u:redacted@a:443/",
             ),
-            ("https://tok@a", "https://tok@a:443/", "https://redacted@a:443/"),
+            (
+                "https://tok@a",
+                "https://tok@a:443/",
+                "https://redacted@a:443/",
+            ),
             (
                 &format!("https://a/b/{uuid}/c/{uuid}"),
                 &format!("https://a:443/b/{uuid}/c/{uuid}"),

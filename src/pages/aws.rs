@@ -190,6 +190,9 @@ mod tests {
             found: Ok(vec![b'a', 0xff, b'<']),
         };
         let shown = String::from_utf8(html(&[raw])).unwrap();
-        assert!(shown.contains("<h2>&lt;b&gt;</h2>\n<pre>a\u{fffd}&lt;</pre>"), "{shown}");
+        assert!(
+            shown.contains("<h2>&lt;b&gt;</h2>\n<pre>a\u{fffd}&lt;</pre>"),
+            "{shown}"
+        );
     }
 }

@@ -113,7 +113,8 @@ mod tests {
             let json: serde_json::Value = serde_json::from_str(content).unwrap();
             let mut seen = seen.borrow_mut();
             seen.0.push(now.get().as_secs() - 1000);
-            seen.1.push(json["counters"]["rust.responses"].as_u64().unwrap());
+            seen.1
+                .push(json["counters"]["rust.responses"].as_u64().unwrap());
             let (seconds, taken) = rest.next().unwrap();
             now.set(now.get() + Duration::from_secs(*seconds));
             taken.then_some(()).ok_or_else(|| "no".to_owned())

@@ -130,7 +130,8 @@ mod tests {
              \"gauges\":{\"go.memory.heap.bytes\":1024,\"rust.memory.resident.bytes\":4096,\
              \"rust.threads\":2,\"rust.connections\":3}}\n"
         );
-        let json: serde_json::Value = serde_json::from_str(&Sample::default().json([0, 9])).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&Sample::default().json([0, 9])).unwrap();
         assert_eq!(json["counters"]["rust.responses.bytes"], 0);
         assert_eq!(json["gauges"].as_object().unwrap().len(), 1);
     }
