@@ -113,7 +113,9 @@ fn serving(arguments: &[&str], variables: &[(&str, &str)]) -> Running {
         "ECS_CONTAINER_METADATA_URI_V4",
         "HEROKU_METRICS_URL",
     ];
-    unset.map(|name| command.env_remove(name));
+    for name in unset {
+        command.env_remove(name);
+    }
     command.envs(variables.iter().copied());
     command.args(["serve", "--listen", "127.0.0.1:0"]);
     command.args(arguments);
