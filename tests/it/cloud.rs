@@ -383,8 +383,63 @@ mod aws {
 
 #[cfg(feature = "heroku")]
 mod heroku {
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+
     use super::*;
     use crate::workshop::get;
+
+    const CONFIG: &str = "[req]\ndistinguished_name = name\nx509_extensions = more\n\
+        prompt = no\n[name]\nCN = localhost\n[more]\nbasicConstraints = critical, CA:FALSE\n\
+        subjectAltName = DNS:localhost\n";
+
+    /// `openssl s_server`, killed when dropped, and what it was sent.
+    struct Tls(Child, u16, Arc<Mutex<String>>);
+
+    impl Drop for Tls {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    /// In a directory in which `root.pem` is then the certificate to trust. None, and loud, where
+    /// there is no tool; in CI there has to be one.
+    fn tls(directory: &Path) -> Option<Tls> {
+        std::fs::write(directory.join("config"), CONFIG).unwrap();
+        let mut make = Command::new("openssl");
+        let key = [
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        ];
+        let names = [
+            "-config", "config", "-keyout", "key.pem", "-out", "root.pem",
+        ];
+        make.args(key).args(names).current_dir(directory);
+        if make.stderr(Stdio::null()).status().is_err() {
+            crate::site::skipped("there is no `openssl` here");
+            assert!(std::env::var_os("CHAPBOOK_CI_TOOLS").is_none());
+            return None;
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let mut command = Command::new("openssl");
+        command.args(["s_server", "-quiet", "-cert", "root.pem", "-key", "key.pem"]);
+        command.args(["-accept", &format!("127.0.0.1:{port}")]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.current_dir(directory).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let seen: Arc<Mutex<String>> = Arc::default();
+        let kept = seen.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = stdout.read(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..read]);
+                kept.lock().unwrap().push_str(&text);
+            }
+        });
+        Some(Tls(child, port, seen))
+    }
 
     fn events(server: Running) -> String {
         server.signal("TERM");
@@ -436,6 +491,14 @@ mod heroku {
         };
         let [well, ill, hung] = [&good, &bad, &slow]
             .map(|service| serving(&[], &[("HEROKU_METRICS_URL", &url(service))]));
+        let directory = tempfile::tempdir().unwrap();
+        let secured = tls(directory.path()).map(|tls| {
+            let url = format!("https://localhost:{}/", tls.1);
+            let root = directory.path().join("root.pem");
+            let root = root.to_str().unwrap();
+            let variables = [("HEROKU_METRICS_URL", &*url), ("SSL_CERT_FILE", root)];
+            (serving(&[], &variables), tls)
+        });
         is_inside(&well);
         for _ in 0..3 {
             assert_eq!(get(well.address, "/").status, 200);
@@ -460,6 +523,10 @@ mod heroku {
         eventually("a post", patience, || {
             (slow.seen().len() == 1).then_some(())
         });
+        if let Some((_server, tls)) = secured {
+            let seen = || tls.2.lock().unwrap().contains("\"counters\"").then_some(());
+            eventually("a post by https", patience, seen);
+        }
         // One that hangs keeps nobody, neither from an answer nor from the end.
         assert_eq!(get(hung.address, "/").status, 200);
         events(hung);
