@@ -5,8 +5,8 @@
 //! 1. A counter is posted as what it has grown by since the last post that was taken, so that a
 //!    post that failed loses nothing (`report`).
 //! 2. After a failure the next post waits longer, up to ten minutes.
-//! 3. The receiver's name is resolved once, before the sandbox, which has no resolver. Heroku starts
-//!    every dyno anew each day.
+//! 3. The receiver's name is resolved once, before the sandbox, which has no resolver. Heroku
+//!    starts every dyno anew each day.
 //! 4. Serving never depends on it: what goes wrong is told, and that is all.
 
 mod report;
