@@ -308,8 +308,8 @@ pub const GENERATIONS_SECONDS_MAX: u64 = DRAIN_SECONDS_MAX + 3;
 /// same host; who waits longer has none.
 pub const AWS_SECONDS_MAX: u64 = 3;
 
-/// `/aws`: how long what was fetched is shown, so that who reloads the page does not load the host's
-/// metadata service.
+/// `/aws`: how long what was fetched is shown, so that who reloads the page does not load the
+/// metadata service of the host.
 pub const AWS_FRESH_SECONDS: u64 = 60;
 
 /// `/aws`: one item. The metadata of an ECS task with ten containers has some 20 KiB.
