@@ -483,19 +483,8 @@ fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Contex
     let fields = head.fields();
     let parsed = head.request(&fields);
     let peer = client(&request, parsed.fields, context);
-    let (mut response, announced) = if fields.iter().all(|field| is_field(field.name, field.value))
-    {
-        // If the framing is in conflict, that is the answer, and it closes. What tiny_http makes
-        // of it, it would allocate.
-        let taken = request.body_length().unwrap_or(0) as u64;
-        let announced = framing(&parsed).unwrap_or(Framing::Length(taken));
-        (origin.respond(&parsed, time), announced)
-    } else {
-        (
-            Response::refusal(Reason::RequestMalformed),
-            Framing::Length(request.body_length().unwrap_or(0) as u64),
-        )
-    };
+    let taken = request.body_length().unwrap_or(0) as u64;
+    let (mut response, announced) = respond(&parsed, taken, origin, time);
     // tiny_http would wait for the rest of the content before it lets go of the writer.
     let skipped = skip_content(&mut request, announced);
     if matches!(skipped, Skipped::TooMuch | Skipped::Never) {
@@ -548,6 +537,25 @@ fn answer(mut request: tiny_http::Request, origin: &Origin<'_>, context: &Contex
     });
     // What the client wants closed, tiny_http closes.
     sent.is_ok() && (connection != Connection::Close || !persists(&parsed))
+}
+
+/// What is answered, and what content has been announced. Of that tiny_http says `taken`.
+fn respond<'s>(
+    request: &Request<'_>,
+    taken: u64,
+    origin: &Origin<'s>,
+    time: u64,
+) -> (Response<'s>, Framing) {
+    let mut fields = request.fields.0.iter();
+    if fields.all(|field| is_field(field.name, field.value)) {
+        // If the framing is in conflict, that is the answer, and it closes. What tiny_http makes
+        // of it, it would allocate.
+        let announced = framing(request).unwrap_or(Framing::Length(taken));
+        (origin.respond(request, time), announced)
+    } else {
+        let response = Response::refusal(Reason::RequestMalformed);
+        (response, Framing::Length(taken))
+    }
 }
 
 /// The client's address: the peer's, or what it says of its own client, if it is believed.

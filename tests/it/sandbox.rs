@@ -40,7 +40,7 @@ fn is_whole(workshop: &Workshop) -> bool {
     stderr.read_line(&mut line).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    let whole = line.ends_with(", sandbox on\n");
+    let whole = line.contains("\"sandbox\":\"on\"");
     if !whole {
         crate::site::skipped(&format!("there is no strict sandbox here: {line}"));
         assert!(std::env::var_os("CHAPBOOK_CI_TOOLS").is_none(), "{line}");

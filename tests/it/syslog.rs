@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -322,20 +323,11 @@ impl Drop for Rsyslogd {
     }
 }
 
-#[test]
+/// Starts it in `root`, listening by UDP and TCP, to write what comes to `file`.
 #[cfg(target_os = "linux")]
-fn rsyslogd_takes_what_is_sent() {
-    let program = ["/usr/sbin/rsyslogd", "/usr/bin/rsyslogd"];
-    let Some(program) = program
-        .into_iter()
-        .find(|path| std::path::Path::new(path).exists())
-    else {
-        return crate::site::skipped_for_want_of("rsyslogd");
-    };
-    let root = tempfile::tempdir().unwrap();
-    let (udp, tcp) = (connect_free(), connect_free());
+fn rsyslogd(program: &str, root: &Path, file: &Path, [udp, tcp]: [&str; 2]) -> Rsyslogd {
     let port = |address: &str| address.rsplit(':').next().unwrap().to_owned();
-    let (config, file) = (root.path().join("conf"), root.path().join("out"));
+    let config = root.join("conf");
     let text = format!(
         "global(workDirectory=\"{root}\")\nmodule(load=\"imudp\")\nmodule(load=\"imtcp\")\n\
          input(type=\"imudp\" address=\"127.0.0.1\" port=\"{udp}\")\n\
@@ -344,9 +336,9 @@ fn rsyslogd_takes_what_is_sent() {
          string=\"%syslogfacility-text%|%syslogseverity-text%|%programname%|%procid%|%msgid%|\
          %protocol-version%|%msg%\\n\")\n\
          *.* action(type=\"omfile\" file=\"{file}\" template=\"t\")\n",
-        root = root.path().display(),
-        udp = port(&udp),
-        tcp = port(&tcp),
+        root = root.display(),
+        udp = port(udp),
+        tcp = port(tcp),
         file = file.display(),
     );
     std::fs::write(&config, text).unwrap();
@@ -356,17 +348,31 @@ fn rsyslogd_takes_what_is_sent() {
         .arg("-f")
         .arg(&config)
         .arg("-i")
-        .arg(root.path().join("pid"));
+        .arg(root.join("pid"));
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let _rsyslogd = Rsyslogd(command.spawn().unwrap());
+    let rsyslogd = Rsyslogd(command.spawn().unwrap());
     let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect(&tcp).is_err() {
+    while TcpStream::connect(tcp).is_err() {
         assert!(Instant::now() < deadline, "rsyslogd does not listen");
         std::thread::sleep(Duration::from_millis(50));
     }
+    rsyslogd
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn rsyslogd_takes_what_is_sent() {
+    let program = ["/usr/sbin/rsyslogd", "/usr/bin/rsyslogd"];
+    let Some(program) = program.into_iter().find(|path| Path::new(path).exists()) else {
+        return crate::site::skipped_for_want_of("rsyslogd");
+    };
+    let root = tempfile::tempdir().unwrap();
+    let (udp, tcp) = (connect_free(), connect_free());
+    let file = root.path().join("out");
+    let _rsyslogd = rsyslogd(program, root.path(), &file, [&udp, &tcp]);
     for (receiver, protocol, standard, tag) in [
         (&udp, "udp", "rfc5424", "udp-new"),
         (&udp, "udp", "rfc3164", "udp-old"),
