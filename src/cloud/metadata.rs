@@ -47,7 +47,7 @@ impl Places {
     /// Without ECS, and with EC2's service where it is.
     ///
     /// # Errors
-    /// None.
+    /// When that, which is written here, is no address.
     pub fn usual() -> Result<Places, &'static str> {
         Ok(Places {
             file: None,
