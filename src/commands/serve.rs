@@ -38,8 +38,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     respawn::heed().map_err(failed)?;
     let opened = log::open(&options.log).map_err(Failure::failed)?;
     let cloud = Cloud::prepare(&options.cloud);
-    let manner = cloud.manner(Manner::new(options.requests));
-    let serving = Serving::of(options, manner)?;
+    let serving = Serving::of(options, &cloud)?;
     let signals = signals.prepared();
     let bound = bind(&options.listen, passed, shape)?;
     let addresses = bound.iter().map(|bound| Ok(bound.address()?.local_url()));
@@ -50,9 +49,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     // Everything is open, and the first thread is started below this line: so the sandbox is
     // around all of them.
     let manager = Manager::find();
-    let mut needs = needs(options, &bound, &serving.source).map_err(failed)?;
-    needs.connect.extend(cloud.ports());
-    needs.read.extend(cloud.directory());
+    let mut needs = needs(options, &bound, &serving.source, &cloud).map_err(failed)?;
     // A receiver of syslog that was away is connected to again.
     needs.connect.extend(opened.port());
     needs.unix.extend(opened.socket());
@@ -83,12 +80,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         "{threads} threads at most, {:?}, {:?}",
         options.requests, options.server
     ));
-    cloud.start(&serving.taken).map_err(failed)?;
-    #[cfg(feature = "heroku")]
-    {
-        let counted = context.clone();
-        cloud.report(move || counted.totals()).map_err(failed)?;
-    }
+    begin(cloud, &serving.taken, &context).map_err(failed)?;
     let hung_up = serving.source.start(&context).map_err(failed)?;
     signals.end(context.clone(), hung_up).map_err(failed)?;
     server::tell(manager, &context);
@@ -99,6 +91,18 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     context.access_log.flush();
     say(format_args!("{}", context.statistics));
     log::finish();
+    Ok(())
+}
+
+/// Begins to ask a cloud, and to tell it what the server counts.
+fn begin(cloud: Cloud, taken: &[&str], context: &Arc<Context>) -> io::Result<()> {
+    cloud.start(taken)?;
+    #[cfg(feature = "heroku")]
+    {
+        let counted = context.clone();
+        cloud.report(move || counted.totals())?;
+    }
+    let _ = context;
     Ok(())
 }
 
@@ -120,8 +124,17 @@ fn bind(listen: &[Address], passed: Vec<Bound>, shape: Shape) -> Result<Vec<Boun
 }
 
 /// What has to be done from inside the sandbox.
-fn needs(options: &ServeOptions, bound: &[Bound], source: &Reread) -> io::Result<Needs> {
-    let mut needs = Needs::default();
+fn needs(
+    options: &ServeOptions,
+    bound: &[Bound],
+    source: &Reread,
+    cloud: &Cloud,
+) -> io::Result<Needs> {
+    let mut needs = Needs {
+        connect: cloud.ports(),
+        read: cloud.directory().into_iter().collect(),
+        ..Needs::default()
+    };
     for bound in bound {
         match bound.address()? {
             Address::Tcp(address) if options.engine.knocks() => needs.connect.push(address.port()),
@@ -222,7 +235,8 @@ impl Reread {
 }
 
 impl Serving {
-    fn of(options: &ServeOptions, manner: Manner) -> Result<Serving, Failure> {
+    fn of(options: &ServeOptions, cloud: &Cloud) -> Result<Serving, Failure> {
+        let manner = cloud.manner(Manner::new(options.requests));
         #[cfg(feature = "pack")]
         if let Some(source) = &options.source {
             let (site, source) = if options.watch {
