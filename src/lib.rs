@@ -30,6 +30,7 @@
 
 pub mod about;
 pub mod cli;
+pub mod cloud;
 mod commands;
 pub mod embedded;
 pub mod http;

@@ -320,6 +320,39 @@ pub const GENERATIONS_SITES_MAX: usize = 3;
 /// answered after `DRAIN_SECONDS_MAX`; of tiny_http's, each of its few threads may hold a site.
 pub const GENERATIONS_SECONDS_MAX: u64 = DRAIN_SECONDS_MAX + 3;
 
+/// `/aws`: how long all of it may take, however many items there are. A metadata service is on the
+/// same host; who waits longer has none.
+pub const AWS_SECONDS_MAX: u64 = 3;
+
+/// `/aws`: how long what was fetched is shown, so that who reloads the page does not load the
+/// metadata service of the host.
+pub const AWS_FRESH_SECONDS: u64 = 60;
+
+/// `/aws`: one item. The metadata of an ECS task with ten containers has some 20 KiB.
+pub const AWS_ITEM_BYTES_MAX: u64 = 64 << 10;
+
+/// `/aws`: a token of EC2's metadata service; they have 56 bytes.
+pub const AWS_TOKEN_BYTES_MAX: u64 = 1 << 10;
+
+/// The field section of an answer of a metadata service or a receiver of metrics.
+pub const CLOUD_FIELDS_BYTES_MAX: usize = 16 << 10;
+
+/// An address from the environment or the command line that is asked or told.
+pub const CLOUD_URL_BYTES_MAX: usize = 8 << 10;
+
+/// How much of a failure to ask or to tell is shown.
+pub const CLOUD_CAUSE_BYTES_MAX: usize = 200;
+
+/// How often metrics are posted to Heroku: what its dashboards are made for.
+pub const HEROKU_SECONDS: u64 = 20;
+
+/// How long a post may take: less than the time to the next.
+pub const HEROKU_POST_SECONDS_MAX: u64 = 10;
+
+/// How long it waits at most after posts that failed, the jitter included; a receiver that comes
+/// back is found within ten minutes.
+pub const HEROKU_BACKOFF_SECONDS_MAX: u64 = 600;
+
 /// The bounds on a request that its reader and the core share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLimits {

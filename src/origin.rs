@@ -33,6 +33,8 @@ pub struct Origin<'s> {
 pub struct Manner {
     limits: RequestLimits,
     pages: Arc<Pages>,
+    #[cfg(feature = "aws")]
+    aws: Option<Arc<pages::aws::Page>>,
 }
 
 impl Manner {
@@ -42,6 +44,18 @@ impl Manner {
         Manner {
             limits,
             pages: Arc::default(),
+            #[cfg(feature = "aws")]
+            aws: None,
+        }
+    }
+
+    /// The same with the page `/aws`, in the place of what a site has there.
+    #[cfg(feature = "aws")]
+    #[must_use]
+    pub fn with_aws(self, page: Arc<pages::aws::Page>) -> Manner {
+        Manner {
+            aws: Some(page),
+            ..self
         }
     }
 
@@ -144,7 +158,7 @@ impl<'s> Origin<'s> {
             (_, Target::Unencoded { location }) => return Ok(encoded(&location)),
             (_, Target::Resource { path, query, moved }) => (path, query, moved),
         };
-        match (self.find(&path, asker, request)?, method) {
+        match (self.find(&path, asker, request, now)?, method) {
             (Found::Redirect { location, status }, _) => {
                 let reason = Reason::Redirected;
                 Ok(redirect(reason, Some(status), &location, query))
@@ -170,6 +184,7 @@ impl<'s> Origin<'s> {
         path: &SitePath<'_>,
         asker: Asker,
         request: &Request<'_>,
+        now: u64,
     ) -> Result<Found<'s>, Reason> {
         let is_own = pages::is_own(path);
         if (is_own || asker == Asker::Operator)
@@ -177,6 +192,14 @@ impl<'s> Origin<'s> {
         {
             return Ok(Found::Page(page));
         }
+        #[cfg(feature = "aws")]
+        if let Some(page) = &self.manner.aws
+            && path.as_str() == pages::aws::PATH
+        {
+            return Ok(Found::Page(page.respond(now)));
+        }
+        #[cfg(not(feature = "aws"))]
+        let _ = now;
         let there = self.site.find(path)?;
         if there.is_none()
             && !is_own

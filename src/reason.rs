@@ -77,13 +77,15 @@ pub enum Reason {
     NotReady,
     /// 503: too many contents are being made.
     Busy,
+    /// 503: a page is being fetched from elsewhere.
+    Awaited,
     /// 505: a major version other than 1.
     VersionUnsupported,
 }
 
 impl Reason {
     /// Every reason, for tests and tables.
-    pub const ALL: [Reason; 37] = [
+    pub const ALL: [Reason; 38] = [
         Reason::Fresh,
         Reason::Options,
         Reason::Management,
@@ -120,6 +122,7 @@ impl Reason {
         Reason::TransferCodingUnknown,
         Reason::NotReady,
         Reason::Busy,
+        Reason::Awaited,
         Reason::VersionUnsupported,
     ];
 
@@ -156,7 +159,7 @@ impl Reason {
             Reason::FieldsTooLarge => Status::RequestHeaderFieldsTooLarge,
             Reason::SiteCorrupt => Status::InternalServerError,
             Reason::MethodUnknown | Reason::TransferCodingUnknown => Status::NotImplemented,
-            Reason::NotReady | Reason::Busy => Status::ServiceUnavailable,
+            Reason::NotReady | Reason::Busy | Reason::Awaited => Status::ServiceUnavailable,
             Reason::VersionUnsupported => Status::HttpVersionNotSupported,
         }
     }
@@ -201,6 +204,7 @@ impl Reason {
             Reason::TransferCodingUnknown => "The only transfer coding known is chunked.\n",
             Reason::NotReady => "The server wants no requests now.\n",
             Reason::Busy => "Too much is asked for at once; ask again in a moment.\n",
+            Reason::Awaited => "It is being fetched; ask again in a second.\n",
             Reason::VersionUnsupported => "Only HTTP/1.0 and HTTP/1.1 are spoken here.\n",
         }
     }
@@ -210,7 +214,7 @@ impl Reason {
     #[must_use]
     pub const fn closes(self) -> bool {
         // Who is to come back in a second may as well stay.
-        if matches!(self, Reason::Busy) {
+        if matches!(self, Reason::Busy | Reason::Awaited) {
             return false;
         }
         match self.status() {

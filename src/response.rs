@@ -259,7 +259,7 @@ impl<'s> Response<'s> {
             response.push("Allow", "POST");
         }
         // § 15.6.4: when to ask again, where that is known.
-        if reason == Reason::Busy {
+        if matches!(reason, Reason::Busy | Reason::Awaited) {
             response.push("Retry-After", RETRY_SECONDS);
         }
         // § 12.5.5: another Accept-Encoding would have had another answer.

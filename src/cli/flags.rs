@@ -173,6 +173,22 @@ pub(super) const FLAGS: &[Flag] = &[
         help: "off a terminal, how long a start that fails takes at least; 0 to 2 [default: 2]",
     },
     Flag {
+        long: "aws",
+        short: None,
+        value: None,
+        variable: "CHAPBOOK_AWS",
+        commands: SERVE,
+        help: "the page /aws shows everybody what AWS says of this host; needs the feature aws",
+    },
+    Flag {
+        long: "aws-metadata-url",
+        short: None,
+        value: Some("URL"),
+        variable: "CHAPBOOK_AWS_METADATA_URL",
+        commands: SERVE,
+        help: "EC2's metadata service, for tests [default: http://169.254.169.254]",
+    },
+    Flag {
         long: "threads",
         short: None,
         value: Some("N"),

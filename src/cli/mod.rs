@@ -4,6 +4,7 @@
 mod flags;
 mod logging;
 mod options;
+mod platform;
 mod typed;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use sitepack::compiler::{Csp, FindingKind, Source, Store};
 
 use self::flags::{COMMANDS, help};
 use self::typed::Typed;
+use crate::cloud;
 #[cfg(feature = "image")]
 use crate::image::{Labels, MediaTypes, Platform, Reference};
 use crate::limits::RequestLimits;
@@ -90,6 +92,8 @@ pub struct ServeOptions {
     pub location: Option<String>,
     /// How long a start that fails takes at least, in seconds, where nobody is looking.
     pub respawn_seconds: u64,
+    /// What it asks a cloud, and tells it.
+    pub cloud: cloud::Options,
     /// Who speaks for clients.
     pub proxies: Proxies,
     /// How many threads serve, on an engine that lets one choose.

@@ -56,6 +56,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             proxies: self.proxies(engine)?,
             log: self.log()?,
             location: self.location()?,
+            cloud: self.cloud()?,
             respawn_seconds: self
                 .number("respawn-pause", 0..=RESPAWN_SECONDS_MIN)?
                 .unwrap_or(RESPAWN_SECONDS_MIN),

@@ -167,7 +167,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         match (self.environment)(name) {
             None => Ok(None),
             Some(value) if value.is_empty() => Ok(None),
-            Some(value) if value.to_string_lossy().starts_with("tcp://") => Ok(None),
+            Some(value) if is_of_kubernetes(name, &value) => Ok(None),
             Some(value) => Ok(Some(Found {
                 name: format!("${name}"),
                 value: utf8(value)?,
@@ -250,6 +250,10 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             }
         }
     }
+}
+
+fn is_of_kubernetes(name: &str, value: &OsString) -> bool {
+    name.starts_with("CHAPBOOK_") && value.to_string_lossy().starts_with("tcp://")
 }
 
 fn utf8(value: OsString) -> Result<String, Failure> {

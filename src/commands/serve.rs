@@ -16,11 +16,10 @@ use super::site;
 use super::watch::Watch;
 use super::{respawn, start::Start};
 use crate::cli::{Failure, ServeOptions};
+use crate::cloud::{self, Cloud};
 use crate::limits::LISTENERS_MAX;
 use crate::log::{self, AccessLog, debug, say};
-#[cfg(feature = "pack")]
-use crate::origin::Manner;
-use crate::origin::Origin;
+use crate::origin::{Manner, Origin};
 use crate::pages::demo::Demo;
 use crate::sandbox::{self, Needs};
 use crate::server::{self, Address, Bound, Context, Manager, Role, Shape, Signals, UnixAddress};
@@ -40,7 +39,8 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     #[cfg(unix)]
     respawn::heed().map_err(failed)?;
     let opened = log::open(&options.log).map_err(Failure::failed)?;
-    let serving = Serving::of(options)?;
+    let cloud = Cloud::prepare(&options.cloud);
+    let serving = Serving::of(options, &cloud)?;
     let signals = signals.prepared();
     let bound = bind(options, passed, shape)?;
     let addresses = addresses(&bound).map_err(failed)?;
@@ -53,7 +53,7 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     // Everything is open, and the first thread is started below this line: so the sandbox is
     // around all of them.
     let manager = Manager::find();
-    let mut needs = needs(options, &bound, &serving.source).map_err(failed)?;
+    let mut needs = needs(options, &bound, &serving.source, &cloud).map_err(failed)?;
     // A receiver of syslog that was away is connected to again.
     needs.connect.extend(opened.port());
     needs.unix.extend(opened.socket());
@@ -71,7 +71,6 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     {
         context.site_file = site_file;
     }
-    let told_sandbox = context.sandbox.to_string();
     let context = Arc::new(context);
     Start {
         told: &serving.told,
@@ -79,14 +78,12 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
         engine: options.engine,
         provenance: serving.provenance.as_deref(),
         digest: &serving.digest,
-        sandbox: &told_sandbox,
+        sandbox: &context.sandbox.to_string(),
         location: options.location.as_deref(),
     }
     .tell();
-    debug(format_args!(
-        "{threads} threads at most, {:?}, {:?}",
-        options.requests, options.server
-    ));
+    debug(format_args!("{:?}, {:?}", options.requests, options.server));
+    begin(cloud, &serving.taken, &context).map_err(failed)?;
     let hung_up = serving.source.start(&context).map_err(failed)?;
     signals.end(context.clone(), hung_up).map_err(failed)?;
     server::tell(manager, &context);
@@ -124,6 +121,18 @@ fn set(context: &mut Context, options: &ServeOptions) {
     }
 }
 
+/// Begins to ask a cloud, and to tell it what the server counts.
+fn begin(cloud: Cloud, taken: &[&str], context: &Arc<Context>) -> io::Result<()> {
+    cloud.start(taken)?;
+    #[cfg(feature = "heroku")]
+    {
+        let counted = context.clone();
+        cloud.report(move || counted.totals())?;
+    }
+    let _ = context;
+    Ok(())
+}
+
 /// Listens where the options say, and on the sockets that were passed; else where it is usual. The
 /// operator's listener is no place for the site, so it does not count.
 fn bind(options: &ServeOptions, passed: Vec<Bound>, shape: Shape) -> Result<Vec<Bound>, Failure> {
@@ -145,8 +154,17 @@ fn bind(options: &ServeOptions, passed: Vec<Bound>, shape: Shape) -> Result<Vec<
 }
 
 /// What has to be done from inside the sandbox.
-fn needs(options: &ServeOptions, bound: &[Bound], source: &Reread) -> io::Result<Needs> {
-    let mut needs = Needs::default();
+fn needs(
+    options: &ServeOptions,
+    bound: &[Bound],
+    source: &Reread,
+    cloud: &Cloud,
+) -> io::Result<Needs> {
+    let mut needs = Needs {
+        connect: cloud.ports(),
+        read: cloud.directory().into_iter().collect(),
+        ..Needs::default()
+    };
     for bound in bound {
         match bound.address()? {
             Address::Tcp(address) if options.engine.knocks() => needs.connect.push(address.port()),
@@ -199,6 +217,8 @@ struct Serving {
     digest: String,
     /// Where the site came from, as JSON in one line.
     provenance: Option<String>,
+    /// What of the site a page of the server's own would hide, if there is such a page.
+    taken: Vec<&'static str>,
     context: Box<dyn FnOnce(AccessLog) -> Context>,
     source: Reread,
 }
@@ -245,8 +265,8 @@ impl Reread {
 }
 
 impl Serving {
-    fn of(options: &ServeOptions) -> Result<Serving, Failure> {
-        let limits = options.requests;
+    fn of(options: &ServeOptions, cloud: &Cloud) -> Result<Serving, Failure> {
+        let manner = cloud.manner(Manner::new(options.requests));
         #[cfg(feature = "pack")]
         if let Some(source) = &options.source {
             let (site, source) = if options.watch {
@@ -263,7 +283,8 @@ impl Serving {
                 told: told(&site.site()),
                 digest: site.site().digest().hex(),
                 provenance: provenance(&site.site()),
-                context: Box::new(move |log| Context::holding(site, Manner::new(limits), log)),
+                taken: cloud::taken(&site.site()),
+                context: Box::new(move |log| Context::holding(site, manner, log)),
                 source,
             });
         }
@@ -272,7 +293,8 @@ impl Serving {
             told: told(&site),
             digest: site.digest().hex(),
             provenance: provenance(&site),
-            context: Box::new(move |log| Context::new(Origin::new(site).with_limits(limits), log)),
+            taken: cloud::taken(&site),
+            context: Box::new(move |log| Context::new(Origin::new(site).with_manner(manner), log)),
             source: Reread::Never,
         })
     }

@@ -228,6 +228,15 @@ impl Counts {
     }
 }
 
+#[cfg(feature = "heroku")]
+impl Statistics {
+    /// How many answers there were, and how many bytes of content in them.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        let sums = self.sums();
+        (sums.answers.iter().flatten().sum(), sums.content_bytes)
+    }
+}
+
 impl fmt::Display for Statistics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sums = self.sums();

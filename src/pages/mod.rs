@@ -1,5 +1,5 @@
 //! Pages that are made at run time. They stand under `/-/`, where no site may have files, and no
-//! rule of one leads.
+//! rule of one leads; all but `/aws`, which is there only if an operator asks for it.
 //!
 //! 1. `health` and `ready` are for everybody. `version`, `manifest.json` and `metrics` are, too, on
 //!    a listener of the operator's own, if there is one, and then nowhere else.
@@ -9,6 +9,8 @@
 //! 3. What `--demo` adds is with the site, for those who look at it ([`demo`]).
 //! 4. Nothing here knows a socket or a clock: what the server knows of itself, it tells ([`Told`]).
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod demo;
 pub mod exposition;
 pub mod manifest;

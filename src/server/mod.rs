@@ -273,6 +273,13 @@ impl Context {
         self.served.generations()
     }
 
+    /// Answers and bytes of content so far, and connections now.
+    #[cfg(feature = "heroku")]
+    pub(crate) fn totals(&self) -> (u64, u64, u64) {
+        let (answers, bytes) = self.statistics.totals();
+        (answers, bytes, self.connections() as u64)
+    }
+
     /// How many connections there are, where the engine counts them.
     #[must_use]
     pub fn connections(&self) -> usize {

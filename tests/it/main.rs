@@ -14,6 +14,8 @@
 
 mod archives;
 mod benchmarks;
+#[cfg(all(unix, feature = "pack", any(feature = "aws", feature = "heroku")))]
+mod cloud;
 mod command_line;
 mod compiler;
 mod conditionals;

@@ -245,6 +245,8 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
             "src/commands/pack.rs",
             "src/commands/part.rs",
             "src/commands/serve.rs",
+            "src/cloud/heroku/sample.rs",
+            "src/cloud/metadata.rs",
             "src/commands/watch.rs",
             "src/embedded.rs",
             "src/resolve.rs",
@@ -271,6 +273,21 @@ fn nothing_deletes_in_a_registry() {
     absent(
         &["crates/registry/src", "crates/remote/src"],
         &["DELETE", "delete"],
+        &[],
+    );
+}
+
+/// Of the server itself, only what a cloud is asked and told.
+#[test]
+fn only_the_cloud_is_asked() {
+    absent(
+        &["src"],
+        &["ureq", "remote::"],
+        &["src/cloud/client.rs", "src/cloud/heroku/mod.rs"],
+    );
+    absent(
+        &["src/cloud"],
+        &["crate::server", "crate::cli", "crate::commands"],
         &[],
     );
 }

@@ -40,8 +40,19 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     let published = published.filter(|port| !port.is_empty()).unwrap_or(port);
     println!("http://127.0.0.1:{published}/");
     eprintln!("container {identifier}, until Ctrl-C");
-    // The client passes signals on; the container ends by itself, and is removed.
-    engine.run(&["attach", identifier]).run(&settings.root)
+    // The client passes signals on; the container ends by itself, and is removed: so soon that
+    // `attach` may not find what it ended with. Who waits from the beginning is told.
+    let wait = engine.run(&["wait", identifier]);
+    let waiting = std::thread::spawn(move || wait.output());
+    let attached = engine.run(&["attach", identifier]).run(&settings.root);
+    match waiting.join() {
+        Ok(Ok(code)) if code.trim() == "0" => Ok(()),
+        Ok(Ok(code)) => Err(Failure::Failed(format!(
+            "the container ended with exit code {}",
+            code.trim()
+        ))),
+        Ok(Err(_)) | Err(_) => attached,
+    }
 }
 
 /// The command that starts it: nothing to write to, no capability, none to gain, on loopback.
