@@ -1,4 +1,4 @@
-//! What is measured, and under which names: `docs/decisions/0023-heroku-metrics.md`.
+//! What is measured, and under which names: `docs/decisions/0025-heroku-metrics.md`.
 
 use std::fmt::Write as _;
 use std::fs::File;
