@@ -57,6 +57,12 @@ pub const DRAIN_QUIET_MILLISECONDS: u64 = 50;
 /// time-out is 30 s, Kubernetes' 1 s.
 pub const HEALTHCHECK_MILLISECONDS_MAX: u64 = 2_000;
 
+/// How long a log waits that takes nothing just now, before it is tried again.
+pub const LOG_RETRY_MILLISECONDS: u64 = 20;
+
+/// How many bytes of events may wait for standard error; more is dropped.
+pub const EVENTS_WAITING_BYTES_MAX: usize = 256 << 10;
+
 /// How long an access-log line may wait before it is written.
 pub const LOG_FLUSH_MILLISECONDS: u64 = 200;
 
@@ -97,6 +103,9 @@ pub const SYSLOG_ADDRESSES_CONNECTIONS_MAX: usize = 4;
 
 /// How long each of them may take. On the way to a log there is no ocean.
 pub const SYSLOG_CONNECT_MILLISECONDS_MAX: u64 = 2_000;
+
+/// How often what a receiver of syslog says is read, and dropped, before it is sent more.
+pub const SYSLOG_READS_MAX: usize = 16;
 
 /// How long a write to syslog may make no progress, before the connection counts as broken.
 pub const SYSLOG_WRITE_MILLISECONDS_MAX: u64 = 5_000;

@@ -11,10 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::line::{Draft, Line};
-use super::queue::Queue;
+use super::queue::{Queue, write_patiently};
 use super::syslog::{Kind, Syslog};
 use super::{Form, Level, warn};
-use crate::limits::{LOG_BUFFER_BYTES, LOG_END_MILLISECONDS_MAX, LOG_WAITING_BYTES_MAX};
+use crate::limits::{
+    LOG_BUFFER_BYTES, LOG_END_MILLISECONDS_MAX, LOG_FLUSH_MILLISECONDS, LOG_WAITING_BYTES_MAX,
+};
 
 thread_local! {
     static DRAFT: RefCell<Draft> = RefCell::default();
@@ -117,7 +119,7 @@ fn write_to(mut out: Box<dyn Write + Send>, queue: &Queue) {
     let mut lines = Vec::with_capacity(LOG_BUFFER_BYTES);
     let (mut broken, mut told) = (false, 0);
     loop {
-        queue.take(&mut lines);
+        queue.take(&mut lines, Duration::from_millis(LOG_FLUSH_MILLISECONDS));
         let dropped = queue.dropped();
         let fresh = dropped - std::mem::replace(&mut told, dropped);
         if fresh > 0 {
@@ -125,7 +127,7 @@ fn write_to(mut out: Box<dyn Write + Send>, queue: &Queue) {
                 "the access log lost {fresh} lines: nobody took them"
             ));
         }
-        if !broken && let Err(error) = out.write_all(&lines).and_then(|()| out.flush()) {
+        if !broken && let Err(error) = write_patiently(&mut *out, &lines) {
             broken = true;
             warn(format_args!("the access log ends here: {error}"));
         }

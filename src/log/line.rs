@@ -1,5 +1,6 @@
 //! A line of the access log, in both forms. `docs/log.md` tells the fields.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
@@ -135,7 +136,7 @@ impl Line<'_> {
         out.push(b' ');
         append_bytes(out, self.method);
         out.push(b' ');
-        append_bytes(out, self.target);
+        append_bytes(out, &without_userinfo(self.target));
         out.push(b' ');
         out.extend_from_slice(colour.unwrap_or_default());
         append_number(out, self.status.into());
@@ -159,7 +160,7 @@ impl Line<'_> {
         out.extend_from_slice(br#"","method":""#);
         append_json_bytes(out, self.method);
         out.extend_from_slice(br#"","target":""#);
-        append_json_bytes(out, self.target);
+        append_json_bytes(out, &without_userinfo(self.target));
         out.extend_from_slice(br#"","host":""#);
         append_json_bytes(out, self.host);
         match self.peer {
@@ -182,6 +183,21 @@ impl Line<'_> {
 
     fn microseconds(&self) -> u64 {
         u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The target without userinfo, which no target should have and which would be a secret.
+fn without_userinfo(target: &[u8]) -> Cow<'_, [u8]> {
+    if target.starts_with(b"/") {
+        return Cow::Borrowed(target);
+    }
+    let scheme = target.windows(3).position(|window| window == b"://");
+    let (scheme, rest) = target.split_at(scheme.map_or(0, |at| at + 3));
+    let authority = rest.split(|byte| matches!(byte, b'/' | b'?' | b'#')).next();
+    let at = authority.and_then(|authority| authority.iter().rposition(|byte| *byte == b'@'));
+    match at.and_then(|at| rest.get(at + 1..)) {
+        Some(rest) => Cow::Owned([scheme, rest].concat()),
+        None => Cow::Borrowed(target),
     }
 }
 
@@ -227,6 +243,21 @@ mod tests {
 
     fn made(line: &Line<'_>, form: Form) -> String {
         String::from_utf8(Draft::default().make(line, form).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn targets_have_no_userinfo() {
+        for (target, told) in [
+            (&b"/a@b"[..], &b"/a@b"[..]),
+            (b"*", b"*"),
+            (b"http://user:secret@h/a@b", b"http://h/a@b"),
+            (b"http://h/a@b", b"http://h/a@b"),
+            (b"http://a@b@h?@", b"http://h?@"),
+            (b"user:secret@h:1", b"h:1"),
+            (b"h:1", b"h:1"),
+        ] {
+            assert_eq!(&*super::without_userinfo(target), told);
+        }
     }
 
     #[test]

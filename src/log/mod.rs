@@ -25,14 +25,18 @@ use std::io::{IsTerminal, Write as _};
 use std::panic::{self, Location};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 pub use access::AccessLog;
 use event::Event;
 pub use event::{EVENT_FIELDS, Value};
 pub use line::{ACCESS_FIELDS, Line};
+use queue::{Queue, write_patiently};
 pub use statistics::{Answered, DURATIONS, Ended, Statistics, Sums};
 pub use syslog::{FACILITIES, Protocol, Receiver, Standard, SyslogOptions, is_tag};
 use syslog::{Kind, Syslog};
+
+use crate::limits::{EVENTS_WAITING_BYTES_MAX, LOG_END_MILLISECONDS_MAX};
 
 /// How grave an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,6 +130,9 @@ pub struct Options {
 struct Events {
     level: Level,
     local: Option<Form>,
+    /// What waits for standard error, once there is a thread that writes it: nobody who answers
+    /// requests waits for whoever reads it.
+    waiting: OnceLock<Arc<Queue>>,
     syslog: Option<(Form, Arc<Syslog>)>,
 }
 
@@ -150,6 +157,7 @@ pub fn open(options: &Options) -> Result<Opened, String> {
         local: options
             .local
             .then(|| Form::of(options.format, terminal, options.colours)),
+        waiting: OnceLock::new(),
         syslog: syslog.clone(),
     };
     if EVENTS.set(events).is_err() {
@@ -185,6 +193,9 @@ impl Opened {
         let failed = |e| format!("failed to begin to log: {e}");
         if let Some((_, syslog)) = &syslog {
             syslog.start().map_err(failed)?;
+        }
+        if let Some(events) = EVENTS.get().filter(|events| events.local.is_some()) {
+            events.start().map_err(failed)?;
         }
         if !options.access {
             return Ok(AccessLog::off());
@@ -254,6 +265,9 @@ pub fn tell(level: Level, message: std::fmt::Arguments<'_>, fields: &[(&'static 
 #[track_caller]
 pub fn last_word(message: std::fmt::Arguments<'_>) {
     fail(message);
+    if let Some(events) = EVENTS.get() {
+        events.flush();
+    }
     if EVENTS.get().is_some_and(|events| events.local.is_none()) {
         say_to_a_person(message);
     }
@@ -266,12 +280,16 @@ fn say_to_a_person(message: std::fmt::Arguments<'_>) {
     let _ = std::io::stderr().write_all(&line);
 }
 
-/// Waits until syslog has what was said, or for a moment at most. What it does not get is told.
+/// Waits until syslog and standard error have what was said, or for a moment at most. What syslog
+/// does not get is told.
 pub fn finish() {
-    let Some((_, syslog)) = EVENTS.get().and_then(|events| events.syslog.as_ref()) else {
+    let Some(events) = EVENTS.get() else {
         return;
     };
-    syslog.finish();
+    if let Some((_, syslog)) = &events.syslog {
+        syslog.finish();
+    }
+    events.flush();
 }
 
 /// Lines that syslog did not get, if there is a syslog.
@@ -282,6 +300,25 @@ pub fn syslog_dropped() -> Option<u64> {
 }
 
 impl Events {
+    /// From here on a thread writes.
+    fn start(&self) -> std::io::Result<()> {
+        let queue = Arc::new(Queue::new(EVENTS_WAITING_BYTES_MAX));
+        let events = queue.clone();
+        let work = move || write_events(&events);
+        let builder = std::thread::Builder::new().name("events".to_owned());
+        builder.spawn(work)?;
+        // It is started once.
+        let _ = self.waiting.set(queue);
+        Ok(())
+    }
+
+    /// Waits until it has written, or for a moment at most.
+    fn flush(&self) {
+        if let Some(queue) = self.waiting.get() {
+            queue.flush(Duration::from_millis(LOG_END_MILLISECONDS_MAX));
+        }
+    }
+
     fn tell(&self, event: &Event<'_>) {
         if event.level > self.level {
             return;
@@ -289,13 +326,33 @@ impl Events {
         let mut line = Vec::new();
         if let Some(form) = self.local {
             event.append(&mut line, form);
-            // One call, so that lines of several threads do not meet.
-            let _ = std::io::stderr().write_all(&line);
+            match self.waiting.get() {
+                Some(queue) => queue.push(&[&line]),
+                // One call, so that lines of several threads do not meet.
+                None => drop(std::io::stderr().write_all(&line)),
+            }
         }
         if let Some((form, syslog)) = &self.syslog {
             line.clear();
             event.append(&mut line, *form);
             syslog.push(event.level, Kind::Event, event.time, line.trim_ascii_end());
+        }
+    }
+}
+
+/// Writes what is said. What was lost meanwhile is told in the same place.
+fn write_events(queue: &Queue) {
+    let (mut lines, mut told) = (Vec::new(), 0);
+    loop {
+        queue.take(&mut lines, Duration::ZERO);
+        // If nobody listens, so be it.
+        let _ = write_patiently(&mut std::io::stderr(), &lines);
+        lines.clear();
+        queue.done();
+        let dropped = queue.dropped();
+        let fresh = dropped - std::mem::replace(&mut told, dropped);
+        if fresh > 0 {
+            warn(format_args!("{fresh} events were lost: nobody took them"));
         }
     }
 }

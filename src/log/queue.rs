@@ -5,11 +5,35 @@
 //! 2. What waits is bounded; what comes beyond is dropped, and counted.
 //! 3. In the steady state nothing is allocated: the two buffers go back and forth.
 
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::limits::{LOG_BUFFER_BYTES, LOG_FLUSH_BYTES, LOG_FLUSH_MILLISECONDS};
+use crate::limits::{LOG_BUFFER_BYTES, LOG_FLUSH_BYTES, LOG_RETRY_MILLISECONDS};
+
+/// Writes all of it, also to what others have made non-blocking and what takes nothing just now.
+pub(super) fn write_patiently(out: &mut dyn Write, mut bytes: &[u8]) -> io::Result<()> {
+    let patiently = |error: io::Error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            std::thread::sleep(Duration::from_millis(LOG_RETRY_MILLISECONDS));
+        } else if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+        Ok(())
+    };
+    while !bytes.is_empty() {
+        match out.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) => patiently(error)?,
+        }
+    }
+    while let Err(error) = out.flush() {
+        patiently(error)?;
+    }
+    Ok(())
+}
 
 /// A queue of bytes.
 pub(super) struct Queue {
@@ -77,10 +101,9 @@ impl Queue {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits for something to write, and a moment for more of it; puts it into `batch`, which is
+    /// Waits for something to write, and for `pause` for more of it; puts it into `batch`, which is
     /// empty. Until `done` it counts as being written.
-    pub(super) fn take(&self, batch: &mut Vec<u8>) {
-        let pause = Duration::from_millis(LOG_FLUSH_MILLISECONDS);
+    pub(super) fn take(&self, batch: &mut Vec<u8>, pause: Duration) {
         let nothing = |waiting: &mut Waiting| waiting.bytes.is_empty();
         let some = self.due.wait_while(self.lock(), nothing);
         let some = some.unwrap_or_else(PoisonError::into_inner);

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr};
-use std::process::Command;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use chapbook::log::{ACCESS_FIELDS, EVENT_FIELDS};
 use serde_json::Value;
 
-use crate::server::{ENGINES, Running, chapbook, connect};
+use crate::server::{ENGINES, PATIENCE, Running, chapbook, connect};
 
 /// Sends `raw` and reads to the end.
 pub(crate) fn ask(address: SocketAddr, raw: &[u8]) -> Vec<u8> {
@@ -271,5 +272,43 @@ fn all_lines_of_a_server_under_load_are_there_at_the_end() {
             "{lines} lines, {answers} answers"
         );
         assert!(err.contains(&format!("answered {lines} requests")), "{err}");
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    for engine in ENGINES {
+        let address: SocketAddr = connect_free().parse().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut command = chapbook();
+        command.args(["serve", "--listen", &address.to_string(), "--engine"]);
+        command.arg(engine.name()).stdin(Stdio::null());
+        command.stdout(writer.try_clone().unwrap()).stderr(writer);
+        let mut child = command.spawn().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < deadline, "it does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // Several times what a pipe holds.
+        let target = format!("/{}", "a".repeat(3000));
+        for _ in 0..150 {
+            get(address, &target, "");
+        }
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+                panic!("{engine:?} does not end");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(status.code(), Some(0));
+        drop(reader);
     }
 }

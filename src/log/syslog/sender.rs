@@ -9,8 +9,8 @@ use super::message::{Record, Template};
 use super::wire::{Sent, Wire};
 use super::{Receiver, Standard, SyslogOptions};
 use crate::limits::{
-    LOG_BUFFER_BYTES, SYSLOG_RETRY_MILLISECONDS_MAX, SYSLOG_RETRY_MILLISECONDS_MIN,
-    SYSLOG_TELL_SECONDS_MIN,
+    LOG_BUFFER_BYTES, LOG_FLUSH_MILLISECONDS, SYSLOG_RETRY_MILLISECONDS_MAX,
+    SYSLOG_RETRY_MILLISECONDS_MIN, SYSLOG_TELL_SECONDS_MIN,
 };
 use crate::log::queue::Queue;
 use crate::log::warn;
@@ -71,7 +71,8 @@ impl Sender {
     pub(super) fn run(mut self) {
         let mut batch = Vec::with_capacity(LOG_BUFFER_BYTES);
         loop {
-            self.queue.take(&mut batch);
+            self.queue
+                .take(&mut batch, Duration::from_millis(LOG_FLUSH_MILLISECONDS));
             let mut rest = &*batch;
             while !rest.is_empty() || !self.out.is_empty() {
                 rest = self.fill(rest);

@@ -1,6 +1,6 @@
 //! The three ways to a receiver of syslog, and what each makes of failures.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _, UdpSocket};
 #[cfg(unix)]
 use std::os::unix::net::UnixDatagram;
@@ -11,7 +11,8 @@ use super::message::{Record, Template};
 use super::{Protocol, Receiver};
 use crate::limits::{
     LOG_FLUSH_BYTES, SYSLOG_ADDRESSES_CONNECTIONS_MAX, SYSLOG_CONNECT_MILLISECONDS_MAX,
-    SYSLOG_DATAGRAM_BYTES_MAX, SYSLOG_MESSAGE_BYTES_MAX, SYSLOG_WRITE_MILLISECONDS_MAX,
+    SYSLOG_DATAGRAM_BYTES_MAX, SYSLOG_MESSAGE_BYTES_MAX, SYSLOG_READS_MAX,
+    SYSLOG_WRITE_MILLISECONDS_MAX,
 };
 use crate::log::escape::append_number;
 
@@ -255,12 +256,18 @@ fn send_frames(stream: &mut TcpStream, out: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// Whether the receiver has closed the connection: what is sent then vanishes, the first time
-/// without an error. A receiver sends nothing.
-fn is_closed(stream: &TcpStream) -> io::Result<bool> {
+/// without an error. A receiver sends nothing; what one sends all the same stands before that end.
+fn is_closed(stream: &mut TcpStream) -> io::Result<bool> {
     stream.set_nonblocking(true)?;
-    let peeked = stream.peek(&mut [0]);
+    let mut read = Ok(1);
+    for _ in 0..SYSLOG_READS_MAX {
+        read = stream.read(&mut [0; 1024]);
+        if !matches!(read, Ok(1..)) {
+            break;
+        }
+    }
     stream.set_nonblocking(false)?;
-    match peeked {
+    match read {
         Ok(read) => Ok(read == 0),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
         Err(error) => Err(error),
