@@ -54,7 +54,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
                 Arg::Short('h') | Arg::Long("help") => typed.help = true,
                 Arg::Short('V') | Arg::Long("version") => typed.version = true,
                 Arg::Value(value) => {
-                    let text = utf8(value)?;
+                    let text = utf8("argument", value)?;
                     if typed.command.is_none() {
                         typed.command = Some(text);
                     } else {
@@ -72,7 +72,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
                         return Err(Failure::unusable(message));
                     };
                     let value = match flag.value {
-                        Some(_) => utf8(parser.value().map_err(Failure::unusable)?)?,
+                        Some(_) => utf8(flag.long, parser.value().map_err(Failure::unusable)?)?,
                         None => "true".to_owned(),
                     };
                     typed.flags.push((flag.long, value));
@@ -170,7 +170,7 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             Some(value) if is_of_kubernetes(name, &value) => Ok(None),
             Some(value) => Ok(Some(Found {
                 name: format!("${name}"),
-                value: utf8(value)?,
+                value: utf8(name, value)?,
             })),
         }
     }
@@ -253,11 +253,12 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
 }
 
 fn is_of_kubernetes(name: &str, value: &OsString) -> bool {
-    name.starts_with("CHAPBOOK_") && value.to_string_lossy().starts_with("tcp://")
+    name == "CHAPBOOK_PORT" && value.to_string_lossy().starts_with("tcp://")
 }
 
-fn utf8(value: OsString) -> Result<String, Failure> {
-    value
-        .into_string()
-        .map_err(|value| Failure::unusable(format!("`{}` is not UTF-8", value.to_string_lossy())))
+fn utf8(name: &str, value: OsString) -> Result<String, Failure> {
+    value.into_string().map_err(|value| {
+        let value = value.to_string_lossy();
+        Failure::unusable(format!("{name} `{value}` is not UTF-8"))
+    })
 }

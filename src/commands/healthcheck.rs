@@ -1,7 +1,7 @@
 //! `chapbook healthcheck [URL]`: a probe for images that have no shell and no curl.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::cli::Failure;
@@ -77,7 +77,7 @@ impl Target<'_> {
         match self {
             Target::Http { authority, .. } => Ok(Box::new(connect_tcp(authority, deadline)?)),
             #[cfg(unix)]
-            Target::Unix(path) => Ok(Box::new(std::os::unix::net::UnixStream::connect(path)?)),
+            Target::Unix(path) => Ok(Box::new(connect_unix(path)?)),
             #[cfg(not(unix))]
             Target::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         }
@@ -105,9 +105,37 @@ impl Target<'_> {
     }
 }
 
+/// A server that no longer accepts has a full queue, in which a connection would wait for ever.
+#[cfg(unix)]
+fn connect_unix(path: &str) -> io::Result<std::os::unix::net::UnixStream> {
+    use socket2::{Domain, SockAddr, Socket, Type};
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?).map_err(|error| {
+        match error.kind() == io::ErrorKind::WouldBlock {
+            true => io::Error::other("its queue of connections is full"),
+            false => error,
+        }
+    })?;
+    socket.set_nonblocking(false)?;
+    Ok(std::os::fd::OwnedFd::from(socket).into())
+}
+
+/// The addresses of a host. A resolver has a patience of its own, so it is left behind.
+fn resolved(authority: &str, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let authority = authority.to_owned();
+    std::thread::Builder::new().spawn(move || {
+        // Nobody may wait for it any more.
+        let _ = sender.send(resolve::addresses(&authority, HTTP_PORT));
+    })?;
+    let late = |_| io::Error::other("the name is not resolved in time");
+    receiver.recv_timeout(left(deadline)?).map_err(late)?
+}
+
 fn connect_tcp(authority: &str, deadline: Instant) -> io::Result<TcpStream> {
     let mut failure = io::Error::other("the name has no address");
-    for address in resolve::addresses(authority, HTTP_PORT)? {
+    for address in resolved(authority, deadline)? {
         match TcpStream::connect_timeout(&address, left(deadline)?) {
             Ok(stream) => return Ok(stream),
             Err(error) => failure = error,
@@ -142,7 +170,9 @@ fn ask(
         answer.extend_from_slice(chunk.get(..read).unwrap_or_default());
     }
     let text = String::from_utf8_lossy(&answer);
-    let code = text.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5));
+    let rest = text.strip_prefix("HTTP/1.0 ");
+    let rest = rest.or_else(|| text.strip_prefix("HTTP/1.1 "));
+    let code = rest.and_then(|rest| rest.get(..3));
     code.and_then(|code| code.parse().ok())
         .ok_or_else(|| io::Error::other("it does not speak HTTP"))
 }

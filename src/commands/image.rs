@@ -23,8 +23,7 @@ use crate::log::say;
 use crate::server::Engine;
 
 /// How to build an executable that needs no libraries.
-const STATIC: &str = "RUSTFLAGS=\"-C target-feature=+crt-static\" \
-                      cargo build --release --target x86_64-unknown-linux-gnu";
+const STATIC: &str = "build/static.sh in chapbook's sources";
 
 pub(super) fn run(options: &ImageOptions) -> Result<(), Failure> {
     let mut base = Base::open(options.base.as_deref())?;
@@ -94,6 +93,11 @@ fn checked(base: &mut Base, options: &ImageOptions) -> io::Result<(Platform, Opt
                     "it carries another site than was packed into it",
                 ));
             }
+            if !summary.is_intact(file, found.site_offset, found.site_bytes)? {
+                return Err(io::Error::other(
+                    "its site is damaged: its `chapbook verify` tells where",
+                ));
+            }
             Some(summary)
         }
         (Some(_), None) => {
@@ -113,7 +117,7 @@ fn write(
             let unusable = |e| Failure::unusable(format!("failed to write {output}: {e}"));
             let mut part = Part::beside(target, 0o666).map_err(unusable)?;
             let written = image.write(executable, &mut part).map_err(unusable)?;
-            part.finish(target).map_err(unusable)?;
+            part.finish().map_err(unusable)?;
             Ok(written)
         }
         Output::Standard => {

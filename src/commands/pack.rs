@@ -61,7 +61,7 @@ pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
         .and_then(|_| part.write_all(&embedded::turned_mark(compiled.digest)))
         .and_then(|()| Appended::find(&mut part))
         .and_then(|found| match found == Some(appended) {
-            true => part.finish(target),
+            true => part.finish(),
             false => Err(io::Error::other("its end does not read back")),
         })
         .map_err(|e| unusable(&e))?;

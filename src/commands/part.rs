@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Part {
     file: File,
     path: PathBuf,
+    /// What it will be.
+    target: PathBuf,
     fault: Option<String>,
     is_renamed: bool,
 }
@@ -24,11 +26,16 @@ pub(super) struct Part {
 impl Part {
     /// Makes it, with the permissions of `mode` that the user's mask leaves.
     pub(super) fn beside(target: &Path, mode: u32) -> io::Result<Part> {
+        // A link stays one, and the file that it names is written: `/dev/stdout` is a link.
+        let target = match target.is_symlink() {
+            true => fs::canonicalize(target)?,
+            false => target.to_owned(),
+        };
         let name = target
             .file_name()
             .ok_or_else(|| io::Error::other("it is not the name of a file"))?;
         // A device that was renamed over would be gone.
-        match fs::metadata(target) {
+        match fs::metadata(&target) {
             Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Ok(metadata) if !metadata.is_file() => {
                 return Err(io::Error::other("it is there, and is not a file"));
@@ -46,6 +53,7 @@ impl Part {
         Ok(Part {
             file,
             path,
+            target,
             fault: None,
             is_renamed: false,
         })
@@ -61,9 +69,9 @@ impl Part {
     }
 
     /// Gives it its name, when all of it is on the disk.
-    pub(super) fn finish(&mut self, target: &Path) -> io::Result<()> {
+    pub(super) fn finish(&mut self) -> io::Result<()> {
         self.file.sync_all()?;
-        fs::rename(&self.path, target)?;
+        fs::rename(&self.path, &self.target)?;
         self.is_renamed = true;
         Ok(())
     }
@@ -166,8 +174,25 @@ impl Drop for Part {
 #[cfg(unix)]
 mod tests {
     use std::fs;
+    use std::io::Write as _;
 
     use super::{Part, opened, owned};
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_stays_one_and_what_it_names_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("file"), "old").unwrap();
+        std::os::unix::fs::symlink("file", path("link")).unwrap();
+        let mut part = Part::beside(&path("link"), 0o666).unwrap();
+        part.write_all(b"new").unwrap();
+        part.finish().unwrap();
+        assert!(path("link").is_symlink());
+        assert_eq!(std::fs::read(path("file")).unwrap(), b"new");
+        std::os::unix::fs::symlink("nowhere", path("loose")).unwrap();
+        assert!(Part::beside(&path("loose"), 0o666).is_err());
+    }
 
     #[test]
     fn a_part_is_had_by_one() {
@@ -177,7 +202,7 @@ mod tests {
         let mut first = Part::beside(&target, 0o777).unwrap();
         let refused = Part::beside(&target, 0o777).err().unwrap().to_string();
         assert!(refused.contains("by another process"), "{refused}");
-        first.finish(&target).unwrap();
+        first.finish().unwrap();
         drop(first);
         assert_eq!(fs::read(&target).unwrap(), b"");
         let failed = Part::beside(&target, 0o777).unwrap();

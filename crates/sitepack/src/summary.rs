@@ -43,6 +43,24 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// Whether the packed site there is as it was packed: all of it is read and digested.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_intact<F: Read + Seek>(
+        &self,
+        file: &mut F,
+        offset: u64,
+        bytes: u64,
+    ) -> io::Result<bool> {
+        let header = HEADER_BYTES as u64;
+        file.seek(SeekFrom::Start(offset.saturating_add(header)))?;
+        let (digest, _) = Digest::of_reader(&mut file.take(bytes.saturating_sub(header)))?;
+        Ok(digest == self.digest)
+    }
+}
+
 impl From<&Site<'_>> for Summary {
     fn from(site: &Site<'_>) -> Summary {
         Summary {
@@ -68,6 +86,11 @@ mod tests {
         let site = site.unwrap().bytes;
         let told = Summary::from(&Site::open(&site).unwrap());
         assert!(told.provenance.is_some());
+        let bytes = site.len() as u64;
+        let mut file = Cursor::new([&b"front"[..], &site].concat());
+        assert!(told.is_intact(&mut file, 5, bytes).unwrap());
+        *file.get_mut().last_mut().unwrap() ^= 1;
+        assert!(!told.is_intact(&mut file, 5, bytes).unwrap());
         let mut file = vec![7; 100];
         file.extend_from_slice(&site);
         file.push(7);

@@ -14,6 +14,8 @@ use sha2::{Digest as _, Sha256};
 /// The digest of the file or directory `source` in `root`.
 pub(super) fn digest(root: &Path, source: &str) -> io::Result<String> {
     let mut lines = Vec::new();
+    // So the shell's `find` names what is in `public/`, too.
+    let source = source.trim_end_matches('/');
     if fs::metadata(root.join(source))?.is_dir() {
         walk(root, source, &mut lines)?;
     } else {

@@ -16,7 +16,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
         return Err(Failure::Unusable(message.to_owned()));
     }
     let told = |name: &str| match name {
-        "APP_VERSION" => settings.argument(name).map(str::to_owned),
+        "APP_VERSION" | "SOURCE_DATE_EPOCH" => settings.argument(name).map(str::to_owned),
         _ => None,
     };
     let stamp = Stamp::of(&settings.root, env!("CARGO_PKG_VERSION"), &told);
