@@ -31,6 +31,9 @@ use crate::{
 
 pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let failed = |error| Failure::failed(format!("failed to start: {error}"));
+    // First, as it says when that was; packing may take minutes. Without /proc it is not told.
+    #[cfg(target_os = "linux")]
+    let process = server::Process::open().ok();
     // A thread has one connection at least.
     let threads = options.threads.min(options.server.connections.connections);
     let shape = options.engine.shape(threads);
@@ -47,9 +50,6 @@ pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
 
     #[cfg(all(unix, feature = "native"))]
     let site_file = site_file(options.engine);
-    // Without /proc nothing of it is told.
-    #[cfg(target_os = "linux")]
-    let process = server::Process::open().ok();
     // Everything is open, and the first thread is started below this line: so the sandbox is
     // around all of them.
     let manager = Manager::find();

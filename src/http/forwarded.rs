@@ -40,9 +40,17 @@ pub fn client(fields: Fields<'_>, trusted: impl Fn(IpAddr) -> bool) -> Option<Ip
 /// Whether somebody says that the request was handed on; proxies that say nothing cannot be told.
 #[must_use]
 pub fn is_forwarded(fields: Fields<'_>) -> bool {
-    ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
-        .iter()
-        .any(|name| fields.has(name))
+    // Many a proxy is told to say only how it was reached: X-Forwarded-Proto, X-Forwarded-Host.
+    let family = b"x-forwarded-";
+    let is_told = |name: &[u8]| {
+        let start = name.get(..family.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(family))
+    };
+    let is_of_proxies = |name: &str| fields.has(name);
+    ["forwarded", "x-real-ip", "via"]
+        .into_iter()
+        .any(is_of_proxies)
+        || fields.0.iter().any(|field| is_told(field.name))
 }
 
 /// Who handed the request on, or made it.
@@ -228,7 +236,7 @@ fn trim_start(text: &[u8]) -> &[u8] {
 mod tests {
     use std::net::IpAddr;
 
-    use super::client;
+    use super::{client, is_forwarded};
     use crate::request::made::with_fields;
 
     /// The networks 10.0.0.0/8 and fd00::/8 are trusted.
@@ -239,6 +247,24 @@ mod tests {
         };
         let found = with_fields(lines, |fields| client(fields, trusted));
         found.map_or("-".to_owned(), |address| address.to_string())
+    }
+
+    #[test]
+    fn who_hands_on_is_seen_by_what_it_says() {
+        for (name, expected) in [
+            ("Forwarded", true),
+            ("X-Forwarded-For", true),
+            ("x-forwarded-proto", true),
+            ("X-Forwarded-Host", true),
+            ("X-Real-IP", true),
+            ("Via", true),
+            ("X-Forwarded", false),
+            ("X-Forwarde", false),
+            ("Host", false),
+        ] {
+            let found = with_fields(&[("Accept", "*/*"), (name, "a")], is_forwarded);
+            assert_eq!(found, expected, "{name}");
+        }
     }
 
     #[test]

@@ -59,14 +59,15 @@ impl Demo {
     ) -> Demo {
         let mut variables: Vec<(String, String)> = variables.collect();
         variables.sort();
-        variables.truncate(DEMO_VARIABLES_MEMBERS_MAX);
         let told = variables
             .iter()
             .filter(|(name, _)| VARIABLES.contains(&&**name));
         let values: serde_json::Map<String, Value> = told
             .map(|(name, value)| (name.clone(), json!(value)))
             .collect();
-        let names: Vec<&str> = variables.iter().map(|(name, _)| &**name).collect();
+        // Their own few are told however many others there are.
+        let names = variables.iter().map(|(name, _)| &**name);
+        let names: Vec<&str> = names.take(DEMO_VARIABLES_MEMBERS_MAX).collect();
         Demo {
             environment: json!({ "names": names, "values": values }),
             location,
@@ -249,6 +250,11 @@ mod tests {
             told,
             r#"{"names":["PORT","SECRET"],"values":{"PORT":"80"}}"#
         );
+        let others = (0..600).map(|number| (format!("A{number}"), String::new()));
+        let variables = others.chain([("PORT".to_owned(), "80".to_owned())]);
+        let told = Demo::new(None, variables).environment;
+        assert_eq!(told["names"].as_array().unwrap().len(), 512);
+        assert_eq!(told["values"]["PORT"], "80");
         for (text, expected) in [("", None), ("+1", None), ("007", Some(7)), ("65536", None)] {
             assert_eq!(number(text), expected, "{text}");
         }

@@ -292,6 +292,7 @@ fn metrics_are_for_this_machine() {
             (&alone, "X-Forwarded-For: 127.0.0.1\r\n", 403),
             (&alone, "Forwarded: for=192.0.2.1\r\n", 403),
             (&alone, "Via: 1.1 a\r\n", 403),
+            (&alone, "X-Forwarded-Proto: https\r\n", 403),
             (&behind, "", 200),
             (&behind, "X-Forwarded-For: 192.0.2.1\r\n", 403),
             (&behind, "X-Forwarded-For: 127.0.0.1, 192.0.2.1\r\n", 403),
