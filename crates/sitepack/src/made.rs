@@ -236,7 +236,9 @@ mod with_zstd {
             Some((_, ready)) => ready,
             None if all.len() >= READY_MAX => return Decoder::with_dictionary(dictionary),
             None => {
-                let ready = Box::leak(Box::new(DecoderDictionary::copy(dictionary)));
+                let ready = DecoderDictionary::try_copy(dictionary);
+                let ready = ready.map_err(|_| damaged("its dictionary is damaged"))?;
+                let ready = Box::leak(Box::new(ready));
                 all.push((identity, ready));
                 ready
             }
@@ -516,6 +518,23 @@ mod tests {
             assert!(wrong.content().is_err());
             wrong.length += 2;
             assert!(wrong.content().is_err());
+        }
+    }
+
+    #[test]
+    fn a_damaged_dictionary_is_an_error() {
+        let mut dictionary = vec![7; 32];
+        // RFC 8878 §6: a dictionary's magic number, and then tables that are none.
+        dictionary.extend_from_slice(&[0x37, 0xA4, 0x30, 0xEC, 1, 0, 0, 0]);
+        dictionary.resize(4096, 0xFF);
+        for making in [Making::Unzstd, Making::UnzstdGzip] {
+            let recipe = Recipe {
+                stored: b"",
+                making,
+                dictionary: &dictionary,
+                length: 100,
+            };
+            assert!(recipe.content().is_err());
         }
     }
 

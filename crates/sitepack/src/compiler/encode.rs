@@ -316,7 +316,7 @@ fn encode_page(page: &Page, settings: &Settings<'_>) -> Result<CodedPage, Error>
         match (settings.store, coding) {
             (Store::Small, _) => {
                 settings
-                    .frame(&mut coded, bytes, length, digest)
+                    .frame(&mut coded, bytes, length, digest, plain)
                     .map_err(failed)?;
             }
             (Store::Coded, ContentCoding::Gzip) => {
@@ -395,14 +395,16 @@ impl Settings<'_> {
         codec::zstd(content)
     }
 
-    /// Stores a frame, of which the plain content and its gzip coding are made. The latter is made
-    /// here as a server will make it, for its length and digest.
+    /// Stores a frame, of which the plain content, unless that is stored beside it, and its gzip
+    /// coding are made. The latter is made here, too, as a server will make it, for its length and
+    /// digest.
     fn frame(
         &self,
         coded: &mut CodedPage,
         frame: Vec<u8>,
         length: u64,
         digest: Digest,
+        is_beside: bool,
     ) -> std::io::Result<()> {
         let making = Making::UnzstdGzip;
         let recipe = crate::made::Recipe {
@@ -418,7 +420,9 @@ impl Settings<'_> {
             bytes: frame,
             making: Making::Unzstd,
         });
-        coded.push_made(ContentCoding::Identity, Making::Unzstd, length, digest);
+        if !is_beside {
+            coded.push_made(ContentCoding::Identity, Making::Unzstd, length, digest);
+        }
         if let Some((gzip_digest, gzip_length)) = gzip {
             let lengths = [length, gzip_length].map(|length| usize::try_from(length).unwrap_or(0));
             if pays(lengths[0], lengths[1]) {
@@ -455,6 +459,12 @@ mod tests {
 
     use super::pays;
     use crate::compiler::Compiler;
+    #[cfg(feature = "zstd")]
+    use {
+        super::PLAIN_BYTES_MIN,
+        crate::compiler::Store,
+        crate::{ContentCoding, Entry, Site, SitePath},
+    };
 
     /// A disk with room for so many bytes.
     struct Disk(Cursor<Vec<u8>>, usize);
@@ -500,6 +510,26 @@ mod tests {
         }
         let mut disk = Disk(Cursor::default(), 4 << 20);
         compiler.compile_to(&mut disk, &|_| ()).unwrap();
+    }
+
+    #[test]
+    #[cfg(feature = "zstd")]
+    fn what_is_stored_plain_is_not_made_too() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("a.txt"), vec![b'a'; PLAIN_BYTES_MIN]).unwrap();
+        for store in [Store::Coded, Store::Small] {
+            let compiler = Compiler::new().files("/", root.path()).store(store);
+            let bytes = compiler.compile().unwrap().bytes;
+            let site = Site::open(&bytes).unwrap();
+            let path = SitePath::from_decoded("/a.txt").unwrap();
+            let Some(Entry::Resource(found)) = site.find(&path).unwrap() else {
+                panic!("it is gone");
+            };
+            let plain = found.representations().map(Result::unwrap);
+            let plain = plain.filter(|found| found.coding == ContentCoding::Identity);
+            let plain: Vec<bool> = plain.map(|found| found.stored().is_some()).collect();
+            assert_eq!(plain, [true], "{store:?}");
+        }
     }
 
     #[test]

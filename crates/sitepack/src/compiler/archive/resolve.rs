@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::fault::{Fault, shown};
 use super::limits::{
     DEPTH_LEVELS_MAX, DIRECTORIES_MAX, LINK_HOPS_MAX, LINK_STEPS_MAX, MEMBERS_MAX, NAME_BYTES_MAX,
-    NAMES_BYTES_MAX,
+    NAMES_BYTES_MAX, UNPACKED_BYTES_MAX,
 };
 use super::name::Rooting;
 use super::tree::{Directory, Node, Tree};
@@ -22,6 +22,7 @@ pub(super) fn files(tree: &Tree, rooting: Rooting) -> Result<BTreeMap<String, Sl
         steps: 0,
         directories: 0,
         names_bytes: 0,
+        contents_bytes: 0,
         files: BTreeMap::new(),
     };
     let root = Place {
@@ -58,6 +59,8 @@ struct Walk {
     steps: usize,
     directories: usize,
     names_bytes: usize,
+    /// Contents as often as they are reached: each time they are compiled anew.
+    contents_bytes: u64,
     files: BTreeMap<String, Slice>,
 }
 
@@ -103,6 +106,11 @@ impl Walk {
                 Found::File(content) => {
                     if self.files.len() == MEMBERS_MAX {
                         let cause = format!("there are more than {MEMBERS_MAX} files");
+                        return Err(failed(cause));
+                    }
+                    self.contents_bytes = self.contents_bytes.saturating_add(content.bytes());
+                    if self.contents_bytes > UNPACKED_BYTES_MAX {
+                        let cause = format!("its files have more than {UNPACKED_BYTES_MAX} bytes");
                         return Err(failed(cause));
                     }
                     self.files.insert(child, content.clone());

@@ -1,5 +1,7 @@
 //! What a start tag refers to, loads, or holds inline.
 
+use std::borrow::Cow;
+
 use super::html::Syntax;
 use super::tag::Tag;
 use super::{Lines, ReferenceKind, Remark, Scan, css, script, strip_scheme};
@@ -103,9 +105,23 @@ pub(super) fn read(
     raw
 }
 
+/// A URL without tabs and line breaks in its scheme.
+fn unbroken_scheme(url: &str) -> Cow<'_, str> {
+    let (scheme, rest) = url.split_at(url.find(':').unwrap_or(0));
+    let is_break = |c: char| matches!(c, '\t' | '\n' | '\r');
+    if scheme.contains(is_break) {
+        Cow::Owned(scheme.replace(is_break, "") + rest)
+    } else {
+        Cow::Borrowed(url)
+    }
+}
+
 /// Notes an attribute's URL or, of `ping`, URLs.
 fn refer(scan: &mut Scan, kind: ReferenceKind, value: &[u8], mut line: impl FnMut() -> u32) {
     let value = String::from_utf8_lossy(value);
+    // WHATWG URL, "basic URL parser": tabs and line breaks are removed, wherever they are. Code
+    // keeps them, so it is only the scheme that is read without.
+    let value = unbroken_scheme(&value);
     let trimmed = value.trim_matches(|c: char| c.is_ascii_whitespace() || c.is_ascii_control());
     if let Some(code) = strip_scheme(trimmed, "javascript:") {
         script::read(scan, code.as_bytes(), line());

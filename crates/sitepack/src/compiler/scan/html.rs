@@ -337,8 +337,9 @@ mod tests {
     #[test]
     fn attributes_and_styles_are_hashed_as_the_browser_reads_them() {
         let inline = |page: &str| html(page.as_bytes()).inline;
-        let handlers = inline("<p onclick='a=&quot;&amp;&quot;;\r\nb' ONclick=c>").handlers;
+        let handlers = inline("<p onclick='a=&quot;&amp;&quot;;\r\nb' ONfocus=c>").handlers;
         assert_eq!(handlers.digests.len(), 2);
+        assert!(is_hash_of(&inline("<p onclick=a ONclick=b>").handlers, "a"));
         assert!(is_hash_of(
             &inline("<p onclick='a &amp;&amp; \r\nb'>").handlers,
             "a && \nb"
@@ -358,6 +359,10 @@ mod tests {
         ));
         assert!(is_hash_of(
             &inline("<a href=' JavaScript:a()'>").javascript_urls,
+            "javascript:a()"
+        ));
+        assert!(is_hash_of(
+            &inline("<a href='java\nscript:a()'>").javascript_urls,
             "javascript:a()"
         ));
         assert!(inline("<style type=text/less>a</style>").styles.is_empty());

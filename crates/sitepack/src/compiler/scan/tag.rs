@@ -35,8 +35,16 @@ impl Tag {
         self.offset = offset;
     }
 
-    /// Name, value and offset in the file of each attribute.
+    /// Name, value and offset in the file of each attribute: of two with one name the first.
     pub(super) fn attributes(&self) -> impl Iterator<Item = (&[u8], &[u8], usize)> {
+        self.all().enumerate().filter_map(|(index, attribute)| {
+            let (name, _, _) = attribute;
+            let again = self.all().take(index).any(|(before, _, _)| before == name);
+            (!again).then_some(attribute)
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&[u8], &[u8], usize)> {
         self.attributes.iter().map(|attribute| {
             let name = self.bytes.get(attribute.start..attribute.middle);
             let value = self.bytes.get(attribute.middle..attribute.end);
@@ -50,7 +58,7 @@ impl Tag {
 
     /// The value of an attribute: of two with one name the first counts.
     pub(super) fn value(&self, name: &[u8]) -> Option<&[u8]> {
-        self.attributes()
+        self.all()
             .find(|(found, _, _)| *found == name)
             .map(|(_, value, _)| value)
     }
