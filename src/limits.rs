@@ -104,8 +104,8 @@ pub const SYSLOG_ADDRESSES_CONNECTIONS_MAX: usize = 4;
 /// How long each of them may take. On the way to a log there is no ocean.
 pub const SYSLOG_CONNECT_MILLISECONDS_MAX: u64 = 2_000;
 
-/// How often what a receiver of syslog says is read, and dropped, before it is sent more.
-pub const SYSLOG_READS_MAX: usize = 16;
+/// How much of what a receiver of syslog says is read, and dropped, before it is sent more.
+pub const SYSLOG_REPLIES_BYTES_MAX: usize = 16 << 10;
 
 /// How long a write to syslog may make no progress, before the connection counts as broken.
 pub const SYSLOG_WRITE_MILLISECONDS_MAX: u64 = 5_000;

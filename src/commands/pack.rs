@@ -8,18 +8,19 @@
 //!    frames.
 //! 4. Nothing but SOURCE, FILE's directory and the cache is touched; no compiler is needed.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use sitepack::Appended;
-use sitepack::compiler::{Compiled, Store};
+use sitepack::compiler::{Compiled, Source, Store};
 
 use super::base::Base;
 use super::compile;
 use super::human;
 use super::part::Part;
-use crate::cli::{Failure, PackOptions};
+use crate::cli::{Failure, PackOptions, SiteOptions};
 use crate::embedded;
 use crate::log::say;
 
@@ -36,6 +37,10 @@ pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
              use --store coded",
             base.name
         )));
+    }
+    if is_inside(target, &options.site) {
+        let message = "it would lie in the site, and be packed with it the next time";
+        return Err(unusable(&message));
     }
     let mut part = Part::beside(target, 0o777).map_err(|e| unusable(&e))?;
     let executable_bytes = copy(base, &mut part).map_err(|e| unusable(&e))?;
@@ -67,6 +72,31 @@ pub(super) fn run(options: &PackOptions) -> Result<(), Failure> {
         .map_err(|e| unusable(&e))?;
     report(target, &compiled);
     Ok(())
+}
+
+/// Whether the target would be a file of the site, if that is a directory.
+fn is_inside(target: &Path, site: &SiteOptions) -> bool {
+    let Source::Path(all) = &site.source else {
+        return false;
+    };
+    let root = site
+        .root
+        .as_ref()
+        .map_or(all.clone(), |root| all.join(root));
+    let directory = target.parent().filter(|name| !name.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new(".")).canonicalize();
+    // What is not there, or no part of the source, has errors of its own.
+    let (Ok(directory), Ok(all), Ok(root)) = (directory, all.canonicalize(), root.canonicalize())
+    else {
+        return false;
+    };
+    let Ok(within) = directory.strip_prefix(&root) else {
+        return false;
+    };
+    // Hidden names are left out; and the directory itself is no file.
+    let is_hidden = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
+    let mut names = within.iter().chain(target.file_name());
+    root.starts_with(all) && !target.is_dir() && !names.any(is_hidden)
 }
 
 fn report(target: &Path, compiled: &Compiled) {

@@ -3,7 +3,7 @@
 //!
 //! 1. `.NAME.part` in the same directory is locked, so that two that write the same file do not
 //!    write over each other. A lock ends with its process, however that ends: what a killed one
-//!    has left is written over.
+//!    has left is removed.
 //! 2. It is removed when the work fails, or when a signal ends the program.
 //! 3. Who has the lock may be the next but one: between the opening and the lock the file may
 //!    have been renamed to what it was to be. It counts only if it still has its name.
@@ -46,7 +46,11 @@ impl Part {
         hidden.push(name);
         hidden.push(".part");
         let path = target.with_file_name(hidden);
+        // What lay there may be another's, and has its own permissions.
+        let left = owned(opened(&path, mode)?, &path)?;
+        fs::remove_file(&path)?;
         let file = owned(opened(&path, mode)?, &path)?;
+        drop(left);
         #[cfg(unix)]
         remove_on_signal(path.clone())?;
         file.set_len(0)?;

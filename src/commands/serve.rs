@@ -31,13 +31,14 @@ use crate::{
 
 pub(super) fn run(options: &ServeOptions) -> Result<(), Failure> {
     let failed = |error| Failure::failed(format!("failed to start: {error}"));
-    // First, as it says when that was; packing may take minutes. Without /proc it is not told.
-    #[cfg(target_os = "linux")]
-    let process = server::Process::open().ok();
     // A thread has one connection at least.
     let threads = options.threads.min(options.server.connections.connections);
     let shape = options.engine.shape(threads);
     let passed = server::passed(shape).map_err(Failure::unusable)?;
+    // Early, as it says when that was; packing may take minutes. Behind the numbers that others
+    // may claim to have passed. Without /proc it is not told.
+    #[cfg(target_os = "linux")]
+    let process = server::Process::open().ok();
     let signals = Signals::catch(super::abandon).map_err(failed)?;
     #[cfg(unix)]
     respawn::heed().map_err(failed)?;

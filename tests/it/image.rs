@@ -259,7 +259,7 @@ fn what_could_not_start_becomes_no_image() {
         .unwrap();
     // Where it is linked dynamically: a test of a static build finds nothing to refuse.
     if !dynamic.status.success() {
-        refused(&workshop, &dynamic, "target-feature=+crt-static");
+        refused(&workshop, &dynamic, "build/static.sh");
     }
     let lost = executable(&workshop.path("packed"))
         .arg("image")

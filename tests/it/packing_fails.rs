@@ -161,6 +161,7 @@ fn places_that_cannot_be_written_are_named() {
         ("site", "`site`: is a directory"),
         ("socket", "`socket`: it is there, and is not a file"),
         ("..", "`..`: it is not the name of a file"),
+        ("site/out", "`site/out`: it would lie in the site"),
     ] {
         let done = workshop.chapbook(&["pack", "site", "-o", file]).output();
         refused(&workshop, &done.unwrap(), message);
@@ -256,7 +257,14 @@ fn a_pack_that_is_killed_leaves_nothing_that_matters() {
     for number in 0..4 {
         fs::remove_file(workshop.path(&format!("site/slow-{number}.txt"))).unwrap();
     }
+    // Its permissions are nobody's concern, and it may be another name of another file.
+    let nobody = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(workshop.path(".out.part"), nobody).unwrap();
+    fs::hard_link(workshop.path(".out.part"), workshop.path("other")).unwrap();
+    let other = workshop.read("other");
     workshop.pack(&["site", "-o", "out"]);
+    assert_eq!(workshop.read("other"), other);
+    fs::remove_file(workshop.path("other")).unwrap();
     assert_eq!(workshop.names(), ["out", "site"]);
     assert!(workshop.ask("out", &["verify"]).ends_with("as packed\n"));
 }

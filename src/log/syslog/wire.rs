@@ -11,7 +11,7 @@ use super::message::{Record, Template};
 use super::{Protocol, Receiver};
 use crate::limits::{
     LOG_FLUSH_BYTES, SYSLOG_ADDRESSES_CONNECTIONS_MAX, SYSLOG_CONNECT_MILLISECONDS_MAX,
-    SYSLOG_DATAGRAM_BYTES_MAX, SYSLOG_MESSAGE_BYTES_MAX, SYSLOG_READS_MAX,
+    SYSLOG_DATAGRAM_BYTES_MAX, SYSLOG_MESSAGE_BYTES_MAX, SYSLOG_REPLIES_BYTES_MAX,
     SYSLOG_WRITE_MILLISECONDS_MAX,
 };
 use crate::log::escape::append_number;
@@ -259,13 +259,13 @@ fn send_frames(stream: &mut TcpStream, out: &mut Vec<u8>) -> io::Result<()> {
 /// without an error. A receiver sends nothing; what one sends all the same stands before that end.
 fn is_closed(stream: &mut TcpStream) -> io::Result<bool> {
     stream.set_nonblocking(true)?;
-    let mut read = Ok(1);
-    for _ in 0..SYSLOG_READS_MAX {
-        read = stream.read(&mut [0; 1024]);
-        if !matches!(read, Ok(1..)) {
-            break;
+    let mut dropped = 0;
+    let read = loop {
+        match stream.read(&mut [0; 1024]) {
+            Ok(read @ 1..) if dropped < SYSLOG_REPLIES_BYTES_MAX => dropped += read,
+            read => break read,
         }
-    }
+    };
     stream.set_nonblocking(false)?;
     match read {
         Ok(read) => Ok(read == 0),
