@@ -10,6 +10,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use memchr::memchr_iter;
+
 use super::line::{Draft, Line};
 use super::queue::{Queue, write_patiently};
 use super::syslog::{Kind, Syslog};
@@ -96,6 +98,12 @@ impl AccessLog {
         let local = self.0.as_ref().and_then(|sinks| sinks.local.as_ref());
         if let Some((_, queue)) = local {
             queue.flush(Duration::from_millis(LOG_END_MILLISECONDS_MAX));
+            let missing = queue.missing();
+            if missing > 0 {
+                warn(format_args!(
+                    "the access log lost up to {missing} lines in all: nobody took them"
+                ));
+            }
         }
     }
 }
@@ -127,9 +135,17 @@ fn write_to(mut out: Box<dyn Write + Send>, queue: &Queue) {
                 "the access log lost {fresh} lines: nobody took them"
             ));
         }
-        if !broken && let Err(error) = write_patiently(&mut *out, &lines) {
-            broken = true;
-            warn(format_args!("the access log ends here: {error}"));
+        let written = match broken {
+            true => Err(None),
+            false => write_patiently(&mut *out, &lines).map_err(Some),
+        };
+        match written {
+            Ok(()) => queue.arrive(memchr_iter(b'\n', &lines).count() as u64),
+            Err(Some(error)) => {
+                broken = true;
+                warn(format_args!("the access log ends here: {error}"));
+            }
+            Err(None) => {}
         }
         lines.clear();
         queue.done();

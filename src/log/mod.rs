@@ -286,8 +286,13 @@ pub fn finish() {
     let Some(events) = EVENTS.get() else {
         return;
     };
-    if let Some((_, syslog)) = &events.syslog {
-        syslog.finish();
+    let syslog = events.syslog.as_ref();
+    if let Some(loss) = syslog.and_then(|(_, syslog)| syslog.finish()) {
+        warn(format_args!("{loss}"));
+        // The one who was to hear of it has not heard the rest, either.
+        if events.local.is_none() {
+            say_to_a_person(format_args!("{loss}"));
+        }
     }
     events.flush();
 }

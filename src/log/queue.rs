@@ -46,11 +46,15 @@ pub(super) struct Queue {
     written: Condvar,
     /// Additions that found no room, or were given up.
     dropped: AtomicU64,
+    /// Additions of which whoever takes them says that they have arrived.
+    arrived: AtomicU64,
 }
 
 #[derive(Default)]
 struct Waiting {
     bytes: Vec<u8>,
+    /// All additions that were tried.
+    tried: u64,
     /// Somebody waits for everything to be written.
     ending: bool,
     /// The thread is writing, outside of the lock.
@@ -68,6 +72,7 @@ impl Queue {
             due: Condvar::new(),
             written: Condvar::new(),
             dropped: AtomicU64::new(0),
+            arrived: AtomicU64::new(0),
         }
     }
 
@@ -78,6 +83,7 @@ impl Queue {
     /// Adds pieces that belong together.
     pub(super) fn push(&self, pieces: &[&[u8]]) {
         let mut waiting = self.lock();
+        waiting.tried += 1;
         if waiting.bytes.len() >= self.bytes_max {
             self.drop_some(1);
             return;
@@ -94,6 +100,17 @@ impl Queue {
     /// Counts what was given up.
     pub(super) fn drop_some(&self, count: u64) {
         self.dropped.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts what has arrived.
+    pub(super) fn arrive(&self, count: u64) {
+        self.arrived.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// How many additions have not arrived: at the end they are lost.
+    pub(super) fn missing(&self) -> u64 {
+        let tried = self.lock().tried;
+        tried.saturating_sub(self.arrived.load(Ordering::Relaxed))
     }
 
     /// How much was dropped.

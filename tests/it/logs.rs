@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chapbook::log::{ACCESS_FIELDS, EVENT_FIELDS};
+use chapbook::server::Engine;
 use serde_json::Value;
 
 use crate::server::{ENGINES, PATIENCE, Running, chapbook, connect};
@@ -275,40 +276,67 @@ fn all_lines_of_a_server_under_load_are_there_at_the_end() {
     }
 }
 
+/// A server whose log goes to `out` and `err`, asked for `count` long targets and told to end. Its
+/// standard error, if that is a pipe of its own.
+fn unread(engine: Engine, out: Stdio, err: Stdio, count: usize) -> String {
+    let address: SocketAddr = connect_free().parse().unwrap();
+    let mut command = chapbook();
+    command.args(["serve", "--listen", &address.to_string(), "--engine"]);
+    command.arg(engine.name()).stdin(Stdio::null());
+    let mut child = command.stdout(out).stderr(err).spawn().unwrap();
+    drop(command);
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(address).is_err() {
+        assert!(Instant::now() < deadline, "it does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let target = format!("/{}", "a".repeat(3000));
+    for _ in 0..count {
+        get(address, &target, "");
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("{engine:?} does not end");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(0));
+    let mut told = String::new();
+    if let Some(mut err) = child.stderr.take() {
+        err.read_to_string(&mut told).unwrap();
+    }
+    told
+}
+
 #[test]
 fn a_log_that_nobody_reads_stops_nothing() {
     for engine in ENGINES {
-        let address: SocketAddr = connect_free().parse().unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
-        let mut command = chapbook();
-        command.args(["serve", "--listen", &address.to_string(), "--engine"]);
-        command.arg(engine.name()).stdin(Stdio::null());
-        command.stdout(writer.try_clone().unwrap()).stderr(writer);
-        let mut child = command.spawn().unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < deadline, "it does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
         // Several times what a pipe holds.
-        let target = format!("/{}", "a".repeat(3000));
-        for _ in 0..150 {
-            get(address, &target, "");
-        }
-        let pid = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                break status;
-            }
-            if Instant::now() > deadline {
-                child.kill().unwrap();
-                panic!("{engine:?} does not end");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        assert_eq!(status.code(), Some(0));
+        let out = writer.try_clone().unwrap().into();
+        unread(*engine, out, writer.into(), 150);
         drop(reader);
+    }
+}
+
+#[test]
+fn lines_that_are_lost_at_the_end_are_told() {
+    for engine in ENGINES {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let told = unread(*engine, writer.into(), Stdio::piped(), 150);
+        let (_, lost) = told.split_once("the access log lost up to ").expect(&told);
+        let lost: usize = lost.split(' ').next().unwrap().parse().unwrap();
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        let whole = read.iter().filter(|byte| **byte == b'\n').count();
+        // Some of the last write may have come.
+        assert!((150 - whole..=150).contains(&lost), "{lost} and {whole}");
     }
 }

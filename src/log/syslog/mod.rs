@@ -99,21 +99,14 @@ impl Syslog {
         self.queue.dropped()
     }
 
-    /// Waits until all is sent, or for a moment at most.
-    pub(super) fn finish(&self) {
+    /// Waits until all is sent, or for a moment at most. What is lost, in words.
+    pub(super) fn finish(&self) -> Option<String> {
         // A start may have failed before there was a thread.
         let _ = self.start();
         let at_most = Duration::from_millis(SYSLOG_END_MILLISECONDS_MAX);
-        let sent = self.queue.flush(at_most);
-        let lost = self.dropped();
-        if !sent {
-            super::warn(format_args!(
-                "syslog `{}` took not all in time; {lost} messages were lost before that",
-                self.name
-            ));
-        } else if lost > 0 {
-            super::warn(format_args!("syslog `{}` lost {lost} messages", self.name));
-        }
+        self.queue.flush(at_most);
+        let lost = self.queue.missing();
+        (lost > 0).then(|| format!("syslog `{}` lost {lost} messages in all", self.name))
     }
 }
 

@@ -99,8 +99,11 @@ impl Sender {
     /// Sends what was put together, as far as it goes; what did not go is tried again after a
     /// while, or given up at the end.
     fn send(&mut self) {
-        match self.wire.send(&mut self.out) {
+        let before = self.wire.messages(&self.out);
+        let result = self.wire.send(&mut self.out);
+        match result {
             Ok(Sent::All) => {
+                self.queue.arrive(before);
                 self.out.clear();
                 self.pause = Duration::ZERO;
             }
@@ -110,6 +113,8 @@ impl Sender {
                 self.tell(&cause);
             }
             Err(cause) => {
+                let unsent = self.wire.messages(&self.out);
+                self.queue.arrive(before.saturating_sub(unsent));
                 self.tell(&cause);
                 let least = Duration::from_millis(SYSLOG_RETRY_MILLISECONDS_MIN);
                 let most = Duration::from_millis(SYSLOG_RETRY_MILLISECONDS_MAX);
