@@ -30,7 +30,8 @@ RUN set -eu; \
     mkdir -p /chapbook/build; \
     cp build/static.* /chapbook/build/; \
     cp -R Cargo.lock .cargo /chapbook/; \
-    if [ -d vendor ]; then cp -R vendor /chapbook/; fi
+    if [ -d vendor ]; then cp -R vendor /chapbook/; fi; \
+    chmod -R u=rwX,go=rX /chapbook # or the layer would hang on the umask of whoever checked it out
 
 # --- A builder that lacks something gets it: `apk add --no-cache musl-dev gcc` ------------------
 FROM ${BUILDER_IMAGE} AS prepared
