@@ -905,6 +905,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "zstd")]
     fn what_compresses_to_nothing_is_made_in_many_turns() {
         let root = tempfile::tempdir().unwrap();
         std::fs::write(root.path().join("a.txt"), vec![b' '; 8 << 20]).unwrap();
