@@ -103,6 +103,7 @@ fn index() -> Result<Site<'static>, Failure> {
 fn site() -> Result<Site<'static>, Failure> {
     let site = index()?;
     if site.can_be_made() {
+        site.lend_dictionary();
         return Ok(site);
     }
     Err(Failure::unusable(

@@ -197,11 +197,13 @@ fn damaged(cause: &str) -> io::Error {
 
 #[cfg(feature = "zstd")]
 use with_zstd::Unzstd;
+#[cfg(feature = "zstd")]
+pub(crate) use with_zstd::lend;
 
 #[cfg(feature = "zstd")]
 mod with_zstd {
     use std::io::{self, Read};
-    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
     use zstd::dict::DecoderDictionary;
     use zstd::stream::raw::{Decoder, InBuffer, Operation as _, OutBuffer};
@@ -219,8 +221,27 @@ mod with_zstd {
     static READY: Mutex<Vec<(Identity, &'static DecoderDictionary<'static>)>> =
         Mutex::new(Vec::new());
 
+    /// A dictionary that is there for as long as the process is, and need not be copied: of
+    /// 2 MiB a frame touches little, and a copy touches all.
+    static LENT: OnceLock<(Identity, &'static [u8])> = OnceLock::new();
+
     /// The digest of a dictionary, which stands before it in the site.
     type Identity = [u8; Digest::BYTES];
+
+    /// Takes a dictionary, with its digest, to refer to. The first one stays.
+    pub(crate) fn lend(dictionary: &'static [u8]) {
+        if let Some((identity, dictionary)) = dictionary.split_first_chunk() {
+            LENT.get_or_init(|| (*identity, dictionary));
+        }
+    }
+
+    /// Makes ready what was lent, else a copy of what was not.
+    fn prepared(identity: Identity, dictionary: &[u8]) -> io::Result<DecoderDictionary<'static>> {
+        match LENT.get() {
+            Some((known, lent)) if *known == identity => DecoderDictionary::try_new(lent),
+            _ => DecoderDictionary::try_copy(dictionary),
+        }
+    }
 
     fn lock<T>(kept: &'static Mutex<T>) -> MutexGuard<'static, T> {
         kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -236,7 +257,7 @@ mod with_zstd {
             Some((_, ready)) => ready,
             None if all.len() >= READY_MAX => return Decoder::with_dictionary(dictionary),
             None => {
-                let ready = DecoderDictionary::try_copy(dictionary);
+                let ready = prepared(identity, dictionary);
                 let ready = ready.map_err(|_| damaged("its dictionary is damaged"))?;
                 let ready = Box::leak(Box::new(ready));
                 all.push((identity, ready));

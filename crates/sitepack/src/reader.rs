@@ -192,6 +192,17 @@ impl<'a> Representation<'a> {
     }
 }
 
+impl Site<'static> {
+    /// Lets contents be made with the dictionary where it is, without a copy. Of several such
+    /// sites the first one has this.
+    pub fn lend_dictionary(&self) {
+        #[cfg(feature = "zstd")]
+        if let Some(dictionary) = self.header.dictionary.of(self.bytes) {
+            crate::made::lend(dictionary);
+        }
+    }
+}
+
 impl<'a> Site<'a> {
     /// Opens a packed site: checks magic, version, length and the header's digest. O(1).
     ///
