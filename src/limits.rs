@@ -355,6 +355,13 @@ pub const CLOUD_CAUSE_BYTES_MAX: usize = 200;
 /// How often metrics are posted to Heroku: what its dashboards are made for.
 pub const HEROKU_SECONDS: u64 = 20;
 
+/// How long a start waits until the receiver of Heroku's metrics is found, in seconds: a resolver
+/// asks twice in that time, and of the minute that Heroku gives to a start most is left.
+pub const HEROKU_FIND_SECONDS_MAX: u64 = 8;
+
+/// The pause after a failed search for it, in milliseconds.
+pub const HEROKU_FIND_PAUSE_MILLISECONDS: u64 = 500;
+
 /// How long a post may take: less than the time to the next.
 pub const HEROKU_POST_SECONDS_MAX: u64 = 10;
 

@@ -65,11 +65,13 @@ impl Places {
         }
     }
 
-    /// The directory of the file: whoever writes it puts another one in its place.
-    pub(super) fn directory(&self) -> Option<PathBuf> {
-        let parent = self.file.as_ref()?.parent()?;
-        let named = !parent.as_os_str().is_empty();
-        Some(if named { parent } else { Path::new(".") }.to_owned())
+    /// What has to be readable for the file: its directory, since whoever writes the file puts
+    /// another one in its place. In a root, or where this was started, that would be too much: there
+    /// it is the file alone, as it is now.
+    pub(super) fn readable(&self) -> Option<PathBuf> {
+        let file = self.file.as_ref()?;
+        let is_own = |parent: &&Path| parent.file_name().is_some();
+        Some(file.parent().filter(is_own).unwrap_or(file).to_owned())
     }
 
     fn items(&self) -> Vec<Item> {

@@ -57,7 +57,8 @@ pub(crate) struct Cloud {
 }
 
 impl Cloud {
-    /// Does what has to be done before the sandbox. It may wait for a resolver of names.
+    /// Does what has to be done before the sandbox. It may wait for a resolver of names, so long
+    /// as [`HEROKU_FIND_SECONDS_MAX`](crate::limits::HEROKU_FIND_SECONDS_MAX) says.
     pub(crate) fn prepare(options: &Options) -> Cloud {
         let _ = options;
         Cloud {
@@ -94,10 +95,10 @@ impl Cloud {
         ports
     }
 
-    /// The directory that it reads.
-    pub(crate) fn directory(&self) -> Option<PathBuf> {
+    /// The directory or file that it reads.
+    pub(crate) fn readable(&self) -> Option<PathBuf> {
         #[cfg(feature = "aws")]
-        return self.aws.as_ref()?.0.directory();
+        return self.aws.as_ref()?.0.readable();
         #[cfg(not(feature = "aws"))]
         None
     }

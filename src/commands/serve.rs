@@ -163,7 +163,7 @@ fn needs(
 ) -> io::Result<Needs> {
     let mut needs = Needs {
         connect: cloud.ports(),
-        read: cloud.directory().into_iter().collect(),
+        read: cloud.readable().into_iter().collect(),
         ..Needs::default()
     };
     for bound in bound {
