@@ -82,7 +82,7 @@ RUN set -eu; \
         *) \
             set -- "${CHAPBOOK_SITE:-data}"; \
             [ -e "$1" ] || { echo "failed to find the data set \`$1\` in the context" >&2; exit 1; }; \
-            digest="$(find "$1" -name '.?*' ! -name .well-known -prune \
+            digest="$(find -L "$1" -name '.?*' ! -name .well-known -prune \
                 -o -type f -exec sha256sum {} + | LC_ALL=C sort | sha256sum)"; \
             case "${DATA_DIGEST}" in \
                 "" | "sha256:${digest%% *}") ;; \

@@ -39,13 +39,21 @@ pub(super) struct Mark {
     pub(super) site: Option<String>,
 }
 
+/// Opens a file. Something else might keep whoever opens it waiting, or have no end.
+fn open(path: &Path) -> io::Result<File> {
+    if path.metadata()?.is_file() {
+        return File::open(path);
+    }
+    Err(io::Error::other("it is no file"))
+}
+
 impl Base {
     pub(super) fn open(path: Option<&Path>) -> Result<Base, Failure> {
         let name = path.map_or("this executable".to_owned(), |path| {
             format!("`{}`", path.display())
         });
         let unusable = |cause| Failure::unusable(format!("failed to read {name}: {cause}"));
-        let file = path.map_or_else(embedded::executable, File::open);
+        let file = path.map_or_else(embedded::executable, open);
         let mut file = file.map_err(unusable)?;
         let appended = Appended::find(&mut file).map_err(unusable)?;
         let length = file.metadata().map_err(unusable)?.len();

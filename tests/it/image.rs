@@ -227,11 +227,15 @@ fn what_could_not_start_becomes_no_image() {
     assert!(length - head < 200, "the trailer");
     damaged[head] ^= 1;
     workshop.write("damaged", &damaged);
+    // Nobody writes to it: whoever opened it would wait for ever.
+    let made = Command::new("mkfifo").arg(workshop.path("fifo")).status();
+    assert!(made.unwrap().success());
     for (base, message) in [
         ("text", "`text` is no executable of chapbook"),
         ("empty", "`empty` is no executable of chapbook"),
         ("gone", "failed to read `gone`: No such file"),
         ("site", "failed to read `site`: "),
+        ("fifo", "failed to read `fifo`: it is no file"),
         (
             "mach-o",
             "image of `mach-o`: it is no ELF file, and images are for Linux",

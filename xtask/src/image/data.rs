@@ -2,7 +2,8 @@
 //!
 //! Of each file of the set a line of `sha256sum`; the lines sorted as bytes; of all of it the
 //! SHA-256. So a shell can tell it too, and the Dockerfile does, to see that what came into the
-//! context is what was meant. What a site leaves out, names that begin with a dot, is left out.
+//! context is what was meant. What a site leaves out, names that begin with a dot, is left out. Links
+//! are what they lead to, as for the packer.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -17,7 +18,7 @@ pub(super) fn digest(root: &Path, source: &str) -> io::Result<String> {
     // So the shell's `find` names what is in `public/`, too.
     let source = source.trim_end_matches('/');
     if fs::metadata(root.join(source))?.is_dir() {
-        walk(root, source, &mut lines)?;
+        walk(root, source, DIRECTORIES_MAX, &mut lines)?;
     } else {
         lines.push(line(root, source)?);
     }
@@ -26,7 +27,12 @@ pub(super) fn digest(root: &Path, source: &str) -> io::Result<String> {
     Ok(format!("sha256:{}", hex(&digest)))
 }
 
-fn walk(root: &Path, directory: &str, lines: &mut Vec<String>) -> io::Result<()> {
+/// How deep directories may lie in each other: links that lead back have no end.
+const DIRECTORIES_MAX: u32 = 64;
+
+fn walk(root: &Path, directory: &str, left: u32, lines: &mut Vec<String>) -> io::Result<()> {
+    let deep = || io::Error::other(format!("`{directory}` lies too deep, or its links go round"));
+    let left = left.checked_sub(1).ok_or_else(deep)?;
     for entry in root.join(directory).read_dir()? {
         let entry = entry?;
         let name = entry.file_name();
@@ -34,12 +40,12 @@ fn walk(root: &Path, directory: &str, lines: &mut Vec<String>) -> io::Result<()>
         let strange = || io::Error::other(format!("strange name {:?}", entry.file_name()));
         let name = name.ok_or_else(strange)?;
         let path = format!("{directory}/{name}");
-        let kind = entry.file_type()?;
         if name.starts_with('.') && name != ".well-known" {
             continue;
         }
+        let kind = fs::metadata(entry.path())?;
         if kind.is_dir() {
-            walk(root, &path, lines)?;
+            walk(root, &path, left, lines)?;
         } else if kind.is_file() {
             lines.push(line(root, &path)?);
         }

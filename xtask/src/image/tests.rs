@@ -243,8 +243,11 @@ fn a_shell_tells_the_same_digest() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
+    let site = workshop.path().join("site");
+    std::os::unix::fs::symlink("a.txt", site.join("link")).unwrap();
+    std::os::unix::fs::symlink("B", site.join("linked")).unwrap();
     let text = read("Dockerfile");
-    let start = text.find("find \"$1\"").unwrap();
+    let start = text.find("find -L \"$1\"").unwrap();
     let end = start + text[start..].find(")\"").unwrap();
     let find = text[start..end].replace("\\\n", "\n").replace('\n', " ");
     for source in ["site", "site/a.txt"] {
@@ -259,4 +262,7 @@ fn a_shell_tells_the_same_digest() {
             format!("{}  -\n", digest.trim_start_matches("sha256:"))
         );
     }
+    std::os::unix::fs::symlink("..", site.join("B/round")).unwrap();
+    let error = data::digest(workshop.path(), "site").unwrap_err();
+    assert!(error.to_string().contains("go round"), "{error}");
 }
