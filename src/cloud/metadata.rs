@@ -66,8 +66,8 @@ impl Places {
     }
 
     /// What has to be readable for the file: its directory, since whoever writes the file puts
-    /// another one in its place. In a root, or where this was started, that would be too much: there
-    /// it is the file alone, as it is now.
+    /// another one in its place. In a root, or where this was started, that would be too much:
+    /// there it is the file alone, as it is now.
     pub(super) fn readable(&self) -> Option<PathBuf> {
         let file = self.file.as_ref()?;
         let is_own = |parent: &&Path| parent.file_name().is_some();
