@@ -383,7 +383,9 @@ fn rsyslogd_takes_what_is_sent() {
         let form = ["--log-syslog-format", standard, "--log-syslog-tag", tag];
         let server = Running::start(&[place, form].concat());
         let pid = server.child.id();
-        get(server.address, "/poetry/?a=%22ü", "");
+        // tiny_http says nothing to bytes beyond ASCII.
+        let strange = if cfg!(feature = "native") { "ü" } else { "" };
+        get(server.address, &format!("/poetry/?a=%22{strange}"), "");
         get(server.address, "/poetry/slipway", "");
         server.signal("TERM");
         assert_eq!(server.end().0, Some(0));

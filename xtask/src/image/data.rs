@@ -2,8 +2,8 @@
 //!
 //! Of each file of the set a line of `sha256sum`; the lines sorted as bytes; of all of it the
 //! SHA-256. So a shell can tell it too, and the Dockerfile does, to see that what came into the
-//! context is what was meant. What a site leaves out, names that begin with a dot, is left out. Links
-//! are what they lead to, as for the packer.
+//! context is what was meant. What a site leaves out, names that begin with a dot, is left out.
+//! Links are what they lead to, as for the packer.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
