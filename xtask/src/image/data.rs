@@ -31,7 +31,11 @@ pub(super) fn digest(root: &Path, source: &str) -> io::Result<String> {
 const DIRECTORIES_MAX: u32 = 64;
 
 fn walk(root: &Path, directory: &str, left: u32, lines: &mut Vec<String>) -> io::Result<()> {
-    let deep = || io::Error::other(format!("`{directory}` lies too deep, or its links go round"));
+    let deep = || {
+        io::Error::other(format!(
+            "`{directory}` lies too deep, or its links go round"
+        ))
+    };
     let left = left.checked_sub(1).ok_or_else(deep)?;
     for entry in root.join(directory).read_dir()? {
         let entry = entry?;
