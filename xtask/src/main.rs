@@ -9,6 +9,7 @@ mod peers;
 mod registry;
 mod server;
 mod static_build;
+mod tag;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   ci [--list] [--keep-going] [STEP]...
                     the whole check, or some of its steps; docs/ci.md
+  verify-tag [--policy-from REF] [--commit HASH] TAG
+                    whether a tag is one that may be there, and signed by who may
   static [--target TRIPLE] DIR
                     DIR/chapbook, a static executable, its image DIR/image.tar, and the
                     digest of that in DIR/digest
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         ["ci", ref words @ ..] => return ci::main(words),
         ["image", ref words @ ..] => return image::main(words),
         ["static", ref words @ ..] => return static_build::main(words),
+        ["verify-tag", ref words @ ..] => return tag::main(words),
         // What `bench` starts as servers to compare with.
         ["bare-tiny-http", address, file] => peers::bare_tiny_http(address, file),
         ["floor", address, file] => peers::floor(address, file),
