@@ -27,6 +27,8 @@ fn main() -> ExitCode {
 
 fn compile() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={CONFIG}");
+    // The files that `kit` writes: the macro that includes them sees changes, but no new ones.
+    println!("cargo::rerun-if-changed=deploy");
     let out = PathBuf::from(env::var("OUT_DIR")?);
     // Cargo's own directory: `OUT_DIR` is `…/build/chapbook-…/out` below it.
     let cache = out

@@ -316,6 +316,16 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     #[cfg(feature = "image")]
     Flag {
+        long: "image",
+        short: None,
+        value: Some("NAME[:TAG|@DIGEST]"),
+        variable: "CHAPBOOK_IMAGE",
+        commands: &["kit"],
+        help: "what the files deploy; without tag and digest, that of the image that this \
+               executable makes [default: localhost/chapbook]",
+    },
+    #[cfg(feature = "image")]
+    Flag {
         long: "tag",
         short: None,
         value: Some("NAME:TAG"),
@@ -491,6 +501,12 @@ pub(super) const COMMANDS: &[Usage] = &[
     },
     #[cfg(feature = "image")]
     Usage {
+        name: "kit",
+        arguments: "DIR",
+        help: "write files that deploy it: Kubernetes, compose, systemd, Cloud Run",
+    },
+    #[cfg(feature = "image")]
+    Usage {
         name: "image",
         arguments: "-o FILE.tar",
         help: "make a container image of this executable",
@@ -566,4 +582,59 @@ pub(super) fn help(command: Option<&str>) -> String {
          no;\n2 wrong usage or unusable input, before anything was done.\n",
     );
     text
+}
+
+#[cfg(all(test, feature = "pack"))]
+mod tests {
+    use super::FLAGS;
+    use crate::cli::parse;
+
+    /// What `deploy/env.sample` has to be: each variable of `serve`, switched off, at its default.
+    fn sample() -> String {
+        let mut text = String::from(
+            "# The options of `chapbook serve` as variables, for systemd's EnvironmentFile and \
+             Docker's\n# --env-file. What is set here, a flag on the command line overrides.\n",
+        );
+        for flag in FLAGS.iter().filter(|flag| flag.commands.contains(&"serve")) {
+            let (help, default) = match flag.help.split_once(" [default: ") {
+                Some((help, default)) => (help, default.trim_end_matches(']')),
+                None => (flag.help, ""),
+            };
+            let is_value = !["", "none"].contains(&default) && !default.contains([' ', '$', '\'']);
+            let told = match (default.is_empty(), is_value) {
+                (false, false) => format!("{help} (default: {default})"),
+                _ => help.to_owned(),
+            };
+            let value = if is_value { default } else { "" };
+            text += &format!("\n# {told}\n#{}={value}\n", flag.variable);
+        }
+        text
+    }
+
+    #[test]
+    fn the_sample_of_an_environment_has_every_option() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/env.sample");
+        let there = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(
+            there,
+            sample(),
+            "deploy/env.sample should be as on the right"
+        );
+        // A default, switched on, changes nothing, unless it is a default of what is off.
+        let lines = there.lines().filter_map(|line| line.strip_prefix('#'));
+        let set = lines.filter_map(|line| line.split_once('='));
+        let set: Vec<_> = set.filter(|(_, value)| !value.is_empty()).collect();
+        assert!(set.len() > 20, "{set:?}");
+        let usual = parse(std::iter::empty(), |_| None);
+        for (name, value) in set {
+            let one = |asked: &str| (asked == name).then(|| value.into());
+            match parse(std::iter::empty(), one) {
+                Err(failure)
+                    if ["needs", "lacks"]
+                        .iter()
+                        .any(|word| failure.message.contains(word)) => {}
+                read => assert_eq!(read, usual, "{name}"),
+            }
+        }
+    }
 }

@@ -21,7 +21,7 @@ use self::flags::{COMMANDS, help};
 use self::typed::Typed;
 use crate::cloud;
 #[cfg(feature = "image")]
-use crate::image::{Labels, MediaTypes, Platform, Reference};
+use crate::image::{Deployed, Labels, MediaTypes, Platform, Reference};
 use crate::limits::RequestLimits;
 use crate::log;
 use crate::sandbox;
@@ -42,6 +42,9 @@ pub enum Command {
     /// Make a container image.
     #[cfg(feature = "image")]
     Image(ImageOptions),
+    /// Write the deployment files.
+    #[cfg(feature = "image")]
+    Kit(KitOptions),
     /// List what is in the site.
     Ls {
         /// As JSON: the manifest.
@@ -153,6 +156,18 @@ pub struct ImageOptions {
     /// Whether it may be of an executable that needs libraries.
     pub allow_dynamic: bool,
     /// When it is said to be made, in seconds since 1970.
+    pub time: u64,
+}
+
+/// Options of `kit`.
+#[cfg(feature = "image")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KitOptions {
+    /// Which does not exist, or is empty.
+    pub directory: PathBuf,
+    /// What is deployed.
+    pub image: Deployed,
+    /// When an image of this executable is said to be made, in seconds since 1970.
     pub time: u64,
 }
 
@@ -290,6 +305,8 @@ pub fn parse(
         "pack" => typed.pack().map(Command::Pack),
         #[cfg(feature = "image")]
         "image" => typed.image().map(Command::Image),
+        #[cfg(feature = "image")]
+        "kit" => typed.kit().map(Command::Kit),
         "ls" => Ok(Command::Ls {
             json: typed.json()?,
         }),

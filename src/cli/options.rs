@@ -14,9 +14,9 @@ use super::typed::{Found, Typed};
 use super::{Cache, CheckOptions, PackOptions, SiteOptions};
 use super::{Command, Failure, ServeOptions};
 #[cfg(feature = "image")]
-use super::{ImageOptions, Output};
+use super::{ImageOptions, KitOptions, Output};
 #[cfg(feature = "image")]
-use crate::image::{self, Labels, MediaTypes, Platform, Reference};
+use crate::image::{self, Deployed, Labels, MediaTypes, Platform, Reference};
 use crate::limits::{
     ConnectionLimits, LISTENERS_MAX, RESPAWN_SECONDS_MIN, RequestLimits, TRUSTED_NETWORKS_MAX,
 };
@@ -27,6 +27,9 @@ use crate::server::{self, Address, Engine, Proxies, Trusted};
 /// The name of an image that is given none.
 #[cfg(feature = "image")]
 const IMAGE_NAME: &str = "chapbook:latest";
+/// The name of what is deployed that is given none: that of no registry.
+#[cfg(feature = "image")]
+const KIT_NAME: &str = "localhost/chapbook";
 
 impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
     pub(super) fn serve(&self) -> Result<ServeOptions, Failure> {
@@ -232,6 +235,16 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
             labels,
             media_types: self.choice("media-types", &types)?.unwrap_or_default(),
             allow_dynamic: self.switch("allow-dynamic")?,
+            time: self.time()?,
+        })
+    }
+
+    pub(super) fn kit(&self) -> Result<KitOptions, Failure> {
+        let image = self.parsed::<Deployed>("image")?;
+        let usual = || KIT_NAME.parse().map_err(Failure::failed);
+        Ok(KitOptions {
+            directory: self.one_argument()?.into(),
+            image: image.map_or_else(usual, Ok)?,
             time: self.time()?,
         })
     }

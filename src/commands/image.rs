@@ -10,22 +10,71 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _};
 
 use serde_json::Value;
-use sitepack::{Summary, date::rfc3339};
+use sitepack::{Digest, Summary, date::rfc3339};
 
 use super::base::Base;
 use super::part::Part;
 use super::{human, site};
 use crate::about;
 use crate::cli::{Failure, ImageOptions, Output};
-use crate::image::{Elf, Executable, Image, Labels, Platform, Written};
+use crate::image::{Elf, Executable, Image, Labels, MediaTypes, Platform, Written};
 use crate::limits::IMAGE_EXECUTABLE_BYTES_MAX;
 use crate::log::say;
 use crate::server::Engine;
 
 /// How to build an executable that needs no libraries.
 const STATIC: &str = "build/static.sh in chapbook's sources";
+/// What else `image` offers.
+const OR_DYNAMIC: &str = " (or say --allow-dynamic)";
 
 pub(super) fn run(options: &ImageOptions) -> Result<(), Failure> {
+    let (image, mut base) = described(options)?;
+    let mut executable = Executable {
+        file: &mut base.file,
+        bytes: base.all_bytes,
+    };
+    let written = write(&image, &mut executable, &options.output)?;
+    say(format_args!(
+        "wrote {}: {}, {}, {} to pull; image ID sha256:{}, manifest sha256:{}",
+        options.output,
+        image.reference.short(),
+        image.platform,
+        human(written.pulled_bytes),
+        written.id,
+        written.manifest
+    ));
+    Ok(())
+}
+
+/// The digest of the manifest of the image that `chapbook image` makes of this executable at a
+/// time, if it is asked for nothing else.
+pub(super) fn own_digest(time: u64) -> Result<Digest, Failure> {
+    let (image, mut base) = described(&ImageOptions {
+        output: Output::Standard,
+        base: None,
+        // A manifest has no name in it.
+        reference: "chapbook".parse().map_err(Failure::failed)?,
+        platform: None,
+        labels: Labels::default(),
+        media_types: MediaTypes::default(),
+        allow_dynamic: false,
+        time,
+    })
+    .map_err(|failure| Failure {
+        message: failure.message.replace(OR_DYNAMIC, ""),
+        ..failure
+    })?;
+    let mut executable = Executable {
+        file: &mut base.file,
+        bytes: base.all_bytes,
+    };
+    let written = image.stream(&mut executable, &mut io::sink());
+    written.map(|written| written.manifest).map_err(|error| {
+        Failure::failed(format!("failed to make an image of {}: {error}", base.name))
+    })
+}
+
+fn described(options: &ImageOptions) -> Result<(Image, Base), Failure> {
     let mut base = Base::open(options.base.as_deref())?;
     let is_this = options.base.is_none();
     let (platform, summary) = checked(&mut base, options).map_err(|cause| {
@@ -50,21 +99,7 @@ pub(super) fn run(options: &ImageOptions) -> Result<(), Failure> {
         media_types: options.media_types,
         time: options.time,
     };
-    let mut executable = Executable {
-        file: &mut base.file,
-        bytes: base.all_bytes,
-    };
-    let written = write(&image, &mut executable, &options.output)?;
-    say(format_args!(
-        "wrote {}: {}, {}, {} to pull; image ID sha256:{}, manifest sha256:{}",
-        options.output,
-        image.reference.short(),
-        image.platform,
-        human(written.pulled_bytes),
-        written.id,
-        written.manifest
-    ));
-    Ok(())
+    Ok((image, base))
 }
 
 /// What the executable is for, and what the site says that was packed into it.
@@ -80,7 +115,7 @@ fn checked(base: &mut Base, options: &ImageOptions) -> io::Result<(Platform, Opt
     if let Some(interpreter) = elf.interpreter.filter(|_| !options.allow_dynamic) {
         return Err(io::Error::other(format!(
             "it needs {interpreter} and libraries, which an image of one file has not; build one \
-             without: {STATIC} (or say --allow-dynamic)"
+             without: {STATIC}{OR_DYNAMIC}"
         )));
     }
     let summary = match (mark.site, base.appended) {

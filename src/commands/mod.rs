@@ -13,6 +13,8 @@ mod extract;
 mod healthcheck;
 #[cfg(feature = "image")]
 mod image;
+#[cfg(feature = "image")]
+mod kit;
 mod ls;
 #[cfg(feature = "pack")]
 mod pack;
@@ -61,6 +63,8 @@ pub fn run(command: Command) -> ExitCode {
         Command::Pack(options) => pack::run(&options),
         #[cfg(feature = "image")]
         Command::Image(options) => image::run(&options),
+        #[cfg(feature = "image")]
+        Command::Kit(options) => kit::run(&options),
         Command::Ls { json } => ls::run(json),
         Command::Cat { path } => cat::run(&path),
         Command::Extract { directory } => extract::run(&directory),

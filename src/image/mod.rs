@@ -22,6 +22,7 @@
 //! layer is made twice. Both ways give the same bytes.
 
 mod config;
+mod deployed;
 mod elf;
 mod labels;
 mod layer;
@@ -35,6 +36,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use serde_json::Value;
 use sitepack::Digest;
 
+pub use deployed::Deployed;
 pub use elf::Elf;
 pub use labels::Labels;
 pub use manifest::MediaTypes;

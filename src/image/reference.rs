@@ -33,6 +33,12 @@ impl Reference {
         &self.tag
     }
 
+    /// The registry and the name there, in full.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.registry, self.path)
+    }
+
     /// The form that people write: without what is meant anyway.
     #[must_use]
     pub fn short(&self) -> String {

@@ -30,6 +30,8 @@ mod fields;
 mod generations;
 #[cfg(all(unix, feature = "image", feature = "pack"))]
 mod image;
+#[cfg(all(unix, feature = "image", feature = "pack"))]
+mod kit;
 #[cfg(unix)]
 mod logs;
 #[cfg(unix)]

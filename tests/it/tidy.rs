@@ -10,7 +10,7 @@ use chapbook::request::{Field, Fields, Request, Version};
 
 use crate::exchange::NOW;
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 

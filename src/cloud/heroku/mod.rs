@@ -177,7 +177,10 @@ mod tests {
         let never = || Err::<(), _>(io::Error::other("no such name"));
         let found = search(Duration::from_millis(700), never);
         assert_eq!(found, Err("no such name".to_owned()));
-        let hangs = || Ok(std::thread::sleep(Duration::from_secs(600)));
+        let hangs = || {
+            std::thread::sleep(Duration::from_secs(600));
+            Ok(())
+        };
         let found = search(Duration::from_millis(1), hangs);
         assert_eq!(found, Err("nothing answered within 0 s".to_owned()));
     }
