@@ -14,8 +14,8 @@
 //! 6. Every wait, every length and every count has a bound (`limits`).
 //!
 //! From the top: `cli`; `push`, `retag`, `index`, `inspect`; `layout` reads an image file
-//! (`archive`, `manifest`); `repository` speaks the protocol, with `authority` and `credentials` for what a
-//! 401 asks for; `client` asks, on what the crate `remote` knows of hosts.
+//! (`archive`, `manifest`); `repository` speaks the protocol, with `authority` and `credentials`
+//! for what a 401 asks for; `client` asks, on what the crate `remote` knows of hosts.
 
 mod answer;
 mod archive;

