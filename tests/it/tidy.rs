@@ -242,6 +242,7 @@ fn the_core_has_no_sockets_no_clock_and_no_files() {
             "src/commands/extract.rs",
             "src/commands/base.rs",
             "src/commands/image.rs",
+            "src/commands/kit.rs",
             "src/commands/pack.rs",
             "src/commands/part.rs",
             "src/commands/serve.rs",
