@@ -60,7 +60,8 @@ const OTHERS: [(&str, &str); 22] = [
     ),
     (
         "gh release create \"$GITHUB_REF_NAME\" --verify-tag --prerelease=\"$IS_EARLY\" \
-         --generate-notes target/archives/*.tar.gz target/archives/sbom.cdx.json target/archives/SHA256SUMS",
+         --generate-notes target/archives/*.tar.gz \
+         target/archives/sbom.cdx.json target/archives/SHA256SUMS",
         "GitHub's own client, on its runners",
     ),
     (
