@@ -8,12 +8,13 @@ use std::process::Command;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What of the repository a build needs.
-const NEEDED: [&str; 9] = [
+const NEEDED: [&str; 10] = [
     "Cargo.toml",
     "Cargo.lock",
     "build",
     "build.rs",
     "chapbook.toml",
+    "deploy",
     "src",
     "data",
     "crates",
