@@ -1,4 +1,4 @@
-//! `push`, `retag` and `inspect` are a program of their own (`crates/registry`), so that nobody who
+//! `push`, `retag`, `inspect` and `deploy` are a program of their own (`crates/registry`), so that nobody who
 //! measures compiles an HTTP client and TLS. Cargo makes it when it is first wanted.
 //!
 //! Passwords come in the environment or on standard input, which both are its own: none passes
