@@ -14,6 +14,7 @@
 mod heroku;
 mod programs;
 mod registries;
+mod scripts;
 mod source;
 
 use std::collections::BTreeMap;
@@ -58,8 +59,6 @@ const VALUES: [&str; 12] = [
     "tag", "tar", "user",
 ];
 
-const SCRIPT_OPTIONS: [&str; 6] = ["app", "image", "process", "project", "region", "tar"];
-
 /// How many values an option has at most: processes and tags of one deployment are a handful.
 const VALUES_MAX: usize = 64;
 /// A name that is passed on: no cloud's names are longer.
@@ -102,8 +101,8 @@ pub(crate) fn run(
     let words: Vec<&str> = options.words.iter().map(String::as_str).collect();
     let target = match *words {
         ["deploy-scripts", directory] => {
-            options.check("deploy-scripts", &SCRIPT_OPTIONS)?;
-            return Err(usage(directory.to_owned()));
+            options.check("deploy-scripts", &scripts::OPTIONS)?;
+            return scripts::run(directory, &options, out);
         }
         ["deploy", name] => {
             let target = Target::ALL.into_iter().find(|target| target.name() == name);
@@ -216,7 +215,7 @@ impl Options {
         let target = Target::ALL
             .into_iter()
             .find(|target| target.name() == named);
-        let taken = target.map_or(&SCRIPT_OPTIONS[..], Target::options);
+        let taken = target.map_or(&scripts::OPTIONS[..], Target::options);
         for name in VALUES.into_iter().filter(|name| taken.contains(name)) {
             let variable = format!("CHAPBOOK_DEPLOY_{}", name.to_ascii_uppercase());
             if let Some(value) = set(&variable).filter(|_| !self.values.contains_key(name)) {

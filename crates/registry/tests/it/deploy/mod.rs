@@ -4,3 +4,4 @@
 mod heroku;
 mod programs;
 mod registries;
+mod scripts;
