@@ -27,8 +27,7 @@ fn main() -> ExitCode {
 
 fn compile() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={CONFIG}");
-    // The files that `kit` writes: the macro that includes them sees changes, but no new ones.
-    println!("cargo::rerun-if-changed=deploy");
+    println!("cargo::rerun-if-changed=deploy"); // its macro sees changed files, but no new ones
     let out = PathBuf::from(env::var("OUT_DIR")?);
     // Cargo's own directory: `OUT_DIR` is `…/build/chapbook-…/out` below it.
     let cache = out
@@ -64,11 +63,9 @@ fn tell(compiled: &Compiled) -> Result<(), Box<dyn Error>> {
         let warning = format_args!("left out, since its name begins with a dot: {name}");
         directive("warning", &warning);
     }
-    let told = compiled
-        .findings
-        .iter()
-        .filter(|finding| !finding.kind.is_note());
-    for finding in told.clone().take(WARNINGS_MAX) {
+    let all = compiled.findings.iter();
+    let told = all.filter(|finding| !finding.kind.is_note());
+    for finding in told.take(WARNINGS_MAX) {
         directive("warning", finding);
     }
     let kinds = denied(&option)?;

@@ -64,10 +64,11 @@ fn part(directory: &Path) -> io::Result<PathBuf> {
     let no_name = || io::Error::other("it is not the name of a new directory");
     let name = directory.file_name().ok_or_else(no_name)?;
     match fs::read_dir(directory) {
-        Ok(mut entries) => match entries.next() {
-            Some(_) => return Err(io::ErrorKind::DirectoryNotEmpty.into()),
-            None => {}
-        },
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                return Err(io::ErrorKind::DirectoryNotEmpty.into());
+            }
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::server::{Running, executable};
 use crate::site::skipped_for_want_of;
@@ -47,7 +47,7 @@ fn tool(program: &str, arguments: &[&str]) -> Command {
 }
 
 /// YAML as JSON: a list of its documents.
-fn json(yaml: &str) -> Option<Value> {
+fn documents(yaml: &str) -> Option<Value> {
     let script = "import sys, json, yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))";
     let (is_yaml, text) = told(tool("python3", &["-c", script]), yaml.as_bytes())?;
     if text.contains("No module named 'yaml'") {
@@ -216,10 +216,7 @@ fn breaches(pod: &Value) -> Vec<&'static str> {
         );
         wants(own["privileged"].is_null(), "privileged");
         wants(own["procMount"].is_null(), "procMount");
-        wants(
-            own["capabilities"]["drop"] == serde_json::json!(["ALL"]),
-            "drop",
-        );
+        wants(own["capabilities"]["drop"] == json!(["ALL"]), "drop");
         wants(own["capabilities"]["add"].is_null(), "add");
         for port in container["ports"].as_array().into_iter().flatten() {
             wants(port["hostPort"].is_null(), "hostPort");
@@ -243,7 +240,7 @@ fn breaches(pod: &Value) -> Vec<&'static str> {
 fn pods_keep_to_the_restricted_profile() {
     let workshop = kit();
     for overlay in ["small", "production"] {
-        let Some(all) = rendered(&workshop, overlay).and_then(|yaml| json(&yaml)) else {
+        let Some(all) = rendered(&workshop, overlay).and_then(|yaml| documents(&yaml)) else {
             return;
         };
         let mut pod = one(&all, "Deployment")["spec"]["template"]["spec"].clone();
@@ -264,81 +261,100 @@ fn pods_keep_to_the_restricted_profile() {
     }
 }
 
+/// Whether a selector finds what has these labels. An empty one would find everything.
+fn selects(labels: &Value, selector: &Value) -> bool {
+    let mut pairs = selector.as_object().unwrap().iter();
+    pairs.len() > 0 && pairs.all(|(key, value)| labels[key] == *value)
+}
+
+fn has_port(container: &Value, name: &Value) -> bool {
+    let mut ports = container["ports"].as_array().unwrap().iter();
+    ports.any(|port| port["name"] == *name)
+}
+
 /// Names, labels and ports that files of Kubernetes say more than once say the same.
 #[test]
 fn the_parts_for_kubernetes_find_each_other() {
     let workshop = kit();
     for overlay in ["small", "production"] {
-        let Some(all) = rendered(&workshop, overlay).and_then(|yaml| json(&yaml)) else {
+        let Some(all) = rendered(&workshop, overlay).and_then(|yaml| documents(&yaml)) else {
             return;
         };
         let deployment = one(&all, "Deployment");
         let template = &deployment["spec"]["template"];
+        let labels = &template["metadata"]["labels"];
         let container = &template["spec"]["containers"][0];
         assert_eq!(container["image"], IMAGE);
-        let labels = template["metadata"]["labels"].as_object().unwrap();
-        let selects = |selector: &Value| {
-            let selector = selector.as_object().unwrap();
-            !selector.is_empty()
-                && selector
-                    .iter()
-                    .all(|(key, value)| labels.get(key) == Some(value))
-        };
-        let ports = container["ports"].as_array().unwrap();
-        let has_port = |name: &Value| ports.iter().any(|port| port["name"] == *name);
-        assert!(selects(&deployment["spec"]["selector"]["matchLabels"]));
+        assert!(selects(
+            labels,
+            &deployment["spec"]["selector"]["matchLabels"]
+        ));
         let service = &one(&all, "Service")["spec"];
-        assert!(selects(&service["selector"]));
-        assert!(has_port(&service["ports"][0]["targetPort"]));
+        assert!(selects(labels, &service["selector"]));
+        assert!(has_port(container, &service["ports"][0]["targetPort"]));
         for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-            assert!(has_port(&container[probe]["httpGet"]["port"]), "{probe}");
-        }
-        let policies = of_kind(&all, "NetworkPolicy");
-        let (denies, permits): (Vec<_>, Vec<_>) = policies
-            .into_iter()
-            .partition(|policy| policy["spec"]["podSelector"] == serde_json::json!({}));
-        assert_eq!((denies.len(), permits.len()), (1, 1));
-        assert_eq!(
-            denies[0]["spec"]["policyTypes"],
-            serde_json::json!(["Ingress", "Egress"])
-        );
-        assert!(denies[0]["spec"]["ingress"].is_null() && denies[0]["spec"]["egress"].is_null());
-        assert!(selects(&permits[0]["spec"]["podSelector"]["matchLabels"]));
-        for rule in permits[0]["spec"]["ingress"].as_array().unwrap() {
-            assert!(has_port(&rule["ports"][0]["port"]), "{rule}");
+            assert!(
+                has_port(container, &container[probe]["httpGet"]["port"]),
+                "{probe}"
+            );
         }
         let account = &one(&all, "ServiceAccount")["metadata"]["name"];
         assert_eq!(template["spec"]["serviceAccountName"], *account);
         let namespace = &one(&all, "Namespace")["metadata"]["name"];
-        for one in all
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|one| one["kind"] != "Namespace")
-        {
-            assert_eq!(one["metadata"]["namespace"], *namespace, "{one}");
+        for one in all.as_array().unwrap() {
+            let own = &one["metadata"]["namespace"];
+            assert!(one["kind"] == "Namespace" || own == namespace, "{one}");
         }
-        if overlay == "production" {
-            let scaled = &one(&all, "HorizontalPodAutoscaler")["spec"];
-            assert_eq!(
-                scaled["scaleTargetRef"]["name"],
-                deployment["metadata"]["name"]
-            );
-            assert!(scaled["minReplicas"].as_u64() >= Some(2));
-            assert!(deployment["spec"]["replicas"].is_null(), "the autoscaler's");
-            assert!(
-                !container["resources"]["requests"]["cpu"].is_null(),
-                "what it scales by"
-            );
-            let budget = &one(&all, "PodDisruptionBudget")["spec"];
-            assert!(selects(&budget["selector"]["matchLabels"]));
-            for spread in template["spec"]["topologySpreadConstraints"]
-                .as_array()
-                .unwrap()
-            {
-                assert!(selects(&spread["labelSelector"]["matchLabels"]));
-            }
-        }
+        policies_fit(&all, labels, container);
+    }
+}
+
+/// Nothing passes but HTTP, and what scrapes.
+fn policies_fit(all: &Value, labels: &Value, container: &Value) {
+    let policies = of_kind(all, "NetworkPolicy").into_iter();
+    let (denies, permits): (Vec<_>, Vec<_>) = policies
+        .map(|policy| &policy["spec"])
+        .partition(|policy| policy["podSelector"] == json!({}));
+    assert_eq!((denies.len(), permits.len()), (1, 1));
+    assert_eq!(denies[0]["policyTypes"], json!(["Ingress", "Egress"]));
+    assert!(denies[0]["ingress"].is_null() && denies[0]["egress"].is_null());
+    assert_eq!(permits[0]["policyTypes"], json!(["Ingress", "Egress"]));
+    assert!(permits[0]["egress"].as_array().is_none_or(Vec::is_empty));
+    assert!(selects(labels, &permits[0]["podSelector"]["matchLabels"]));
+    for rule in permits[0]["ingress"].as_array().unwrap() {
+        assert!(has_port(container, &rule["ports"][0]["port"]), "{rule}");
+    }
+}
+
+#[test]
+fn in_production_the_autoscaler_and_the_budget_mean_the_pods() {
+    let workshop = kit();
+    let Some(all) = rendered(&workshop, "production").and_then(|yaml| documents(&yaml)) else {
+        return;
+    };
+    let deployment = one(&all, "Deployment");
+    let template = &deployment["spec"]["template"];
+    let labels = &template["metadata"]["labels"];
+    let scaled = &one(&all, "HorizontalPodAutoscaler")["spec"];
+    assert_eq!(
+        scaled["scaleTargetRef"]["name"],
+        deployment["metadata"]["name"]
+    );
+    assert!(scaled["minReplicas"].as_u64() >= Some(2));
+    assert!(deployment["spec"]["replicas"].is_null(), "the autoscaler's");
+    let asked = &template["spec"]["containers"][0]["resources"]["requests"]["cpu"];
+    assert!(!asked.is_null(), "what it scales by");
+    let budget = &one(&all, "PodDisruptionBudget")["spec"];
+    assert!(selects(labels, &budget["selector"]["matchLabels"]));
+    let spread = template["spec"]["topologySpreadConstraints"]
+        .as_array()
+        .unwrap();
+    assert_eq!(spread.len(), 2);
+    for one in spread {
+        assert!(
+            selects(labels, &one["labelSelector"]["matchLabels"]),
+            "{one}"
+        );
     }
 }
 
@@ -346,16 +362,16 @@ fn the_parts_for_kubernetes_find_each_other() {
 #[test]
 fn the_server_takes_what_the_files_say() {
     let workshop = kit();
-    let Some(all) = rendered(&workshop, "small").and_then(|yaml| json(&yaml)) else {
+    let Some(all) = rendered(&workshop, "small").and_then(|yaml| documents(&yaml)) else {
         return;
     };
     let read = |name: &str| String::from_utf8(workshop.read(name)).unwrap();
-    let cloud_run = json(&read("kit/cloud-run/service.yaml")).unwrap();
+    let cloud_run = documents(&read("kit/cloud-run/service.yaml")).unwrap();
     for container in [
         &one(&all, "Deployment")["spec"]["template"]["spec"]["containers"][0],
         &cloud_run[0]["spec"]["template"]["spec"]["containers"][0],
     ] {
-        assert_eq!(container["args"], serde_json::json!(["serve"]));
+        assert_eq!(container["args"], json!(["serve"]));
         let mut command = workshop.chapbook(&["serve"]);
         let mut has_admin = false;
         for variable in container["env"].as_array().unwrap() {
@@ -383,6 +399,53 @@ fn the_server_takes_what_the_files_say() {
     }
 }
 
+/// A bound of memory with a unit, in bytes.
+fn bytes(size: &str) -> u64 {
+    let digits = size.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let mebibytes: u64 = digits.parse().unwrap();
+    assert!(["Mi", "m", "M"].contains(&&size[digits.len()..]), "{size}");
+    mebibytes << 20
+}
+
+/// Half-sent requests on every connection are no more than half of the memory: a bound that kills
+/// the server before its own bounds hold would let any client end it.
+#[test]
+fn what_clients_can_have_it_hold_fits_its_memory() {
+    let workshop = kit();
+    let read = |name: &str| String::from_utf8(workshop.read(name)).unwrap();
+    let fits = |of: &str, memory: &str, value: &dyn Fn(&str) -> String| {
+        let [connections, each] = ["MAX_CONNECTIONS", "MAX_FIELD_BYTES"]
+            .map(|name| value(&format!("CHAPBOOK_{name}")).parse::<u64>().unwrap());
+        assert!(connections * each <= bytes(memory) / 2, "{of}: {memory}");
+    };
+    let unit = read("kit/systemd/chapbook.service");
+    let after = |key: &str| {
+        let (_, rest) = unit.split_once(&format!("{key}=")).unwrap();
+        rest.split_whitespace().next().unwrap().to_owned()
+    };
+    fits("systemd", &after("MemoryMax"), &after);
+    for overlay in ["small", "production"] {
+        let Some(all) = rendered(&workshop, overlay).and_then(|yaml| documents(&yaml)) else {
+            return;
+        };
+        let pod = &one(&all, "Deployment")["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        let memory = container["resources"]["limits"]["memory"].as_str().unwrap();
+        let variables = container["env"].as_array().unwrap();
+        fits(overlay, memory, &|name| {
+            let found = variables.iter().find(|one| one["name"] == name).unwrap();
+            found["value"].as_str().unwrap().to_owned()
+        });
+    }
+    let Some(all) = documents(&read("kit/compose/compose.yaml")) else {
+        return;
+    };
+    let service = &all[0]["services"]["chapbook"];
+    fits("compose", service["mem_limit"].as_str().unwrap(), &|name| {
+        service["environment"][name].as_str().unwrap().to_owned()
+    });
+}
+
 #[test]
 fn compose_knows_every_field() {
     let workshop = kit();
@@ -397,12 +460,12 @@ fn compose_knows_every_field() {
     };
     assert!(valid, "{text}");
     let yaml = String::from_utf8(workshop.read("kit/compose/compose.yaml")).unwrap();
-    let Some(all) = json(&yaml) else { return };
+    let Some(all) = documents(&yaml) else { return };
     let service = &all[0]["services"]["chapbook"];
     assert_eq!(service["image"], IMAGE);
     assert_eq!(service["read_only"], true);
-    assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]));
-    let probe = serde_json::json!(["CMD", "/chapbook", "healthcheck"]);
+    assert_eq!(service["cap_drop"], json!(["ALL"]));
+    let probe = json!(["CMD", "/chapbook", "healthcheck"]);
     assert_eq!(service["healthcheck"]["test"], probe);
     workshop.write(
         "kit/compose/compose.yaml",

@@ -1,16 +1,27 @@
 //! `cargo xtask`: work on this repository.
 
+mod archives;
 mod bench;
+mod ci;
 mod faults;
 mod image;
 mod peers;
 mod registry;
 mod server;
+mod static_build;
+mod tag;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
+  ci [--list] [--keep-going] [STEP]...
+                    the whole check, or some of its steps; docs/ci.md
+  verify-tag [--policy-from REF] [--commit HASH] TAG
+                    whether a tag is one that may be there, and signed by who may
+  static [--target TRIPLE] DIR
+                    DIR/chapbook, a static executable, its image DIR/image.tar, and the
+                    digest of that in DIR/digest
   bench [ROUNDS]    measure chapbook, both engines, beside the servers that are installed (nginx,
                     h2o, lighttpd, caddy, static-web-server, go), and write docs/benchmarks;
                     needs wrk and taskset (apt-get install wrk util-linux); 3 rounds by default
@@ -23,7 +34,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                     build the Dockerfile with docker, podman or buildah; docs/image.md has the knobs
   image run [--engine NAME] [--dry-run] [env-NAME=VALUE]... [-- ARGUMENT]...
                     run that image, read-only and without capabilities, until Ctrl-C
-  push, retag, inspect
+  archives DIR VERSION
+                    the archives of a release, of each DIR/ARCH/chapbook, and their checksums
+  push, retag, index, inspect
                     images and registries: cargo xtask push --help, docs/registry.md
   deploy, deploy-scripts
                     an image to where it runs: cargo xtask deploy --help, docs/deploy
@@ -35,7 +48,7 @@ type Done = Result<(), String>;
 fn main() -> ExitCode {
     let typed: Vec<_> = std::env::args_os().skip(1).collect();
     let first = typed.first().and_then(|first| first.to_str());
-    if let Some("push" | "retag" | "inspect" | "deploy" | "deploy-scripts") = first {
+    if let Some("push" | "retag" | "index" | "inspect" | "deploy" | "deploy-scripts") = first {
         return registry::run(&typed);
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -51,7 +64,11 @@ fn main() -> ExitCode {
         ["faults", seconds, only] => {
             number(seconds).and_then(|seconds| faults::run(seconds as u64, only))
         }
+        ["archives", ref words @ ..] => return archives::main(words),
+        ["ci", ref words @ ..] => return ci::main(words),
         ["image", ref words @ ..] => return image::main(words),
+        ["static", ref words @ ..] => return static_build::main(words),
+        ["verify-tag", ref words @ ..] => return tag::main(words),
         // What `bench` starts as servers to compare with.
         ["bare-tiny-http", address, file] => peers::bare_tiny_http(address, file),
         ["floor", address, file] => peers::floor(address, file),
