@@ -74,23 +74,34 @@ fn check_host(target: Target, image: &Reference) -> Result<(), Failure> {
     let host = host_and_port(registry)
         .map(|(host, _)| host)
         .unwrap_or_default();
-    let is_google = target == Target::ArtifactRegistry;
-    let wanted = match (is_google, target == Target::DockerHub) {
-        (true, _) => "-docker.pkg.dev",
-        (false, true) => "registry-1.docker.io",
-        (false, false) => "ghcr.io",
-    };
-    let is_it = match is_google {
-        true => host.ends_with(wanted),
-        false => host == wanted,
-    };
-    if is_it || near(&host) == Some(Near::Loopback) {
+    if is_at(target, &host) {
         return Ok(());
     }
+    let wanted = host_of(target);
     let target = target.name();
     Err(usage(format!(
         "{target} is not at `{registry}`, but at …{wanted}"
     )))
+}
+
+/// Whether a host is the target's.
+pub(super) fn is_at(target: Target, host: &str) -> bool {
+    let is_it = match target == Target::ArtifactRegistry {
+        true => host.ends_with(host_of(target)),
+        false => host == host_of(target),
+    };
+    is_it || near(host) == Some(Near::Loopback)
+}
+
+fn host_of(target: Target) -> &'static str {
+    match (
+        target == Target::ArtifactRegistry,
+        target == Target::DockerHub,
+    ) {
+        (true, _) => "-docker.pkg.dev",
+        (false, true) => "registry-1.docker.io",
+        (false, false) => "ghcr.io",
+    }
 }
 
 fn google(world: &World<'_>, out: &mut dyn Write) -> Result<Given, String> {

@@ -1,18 +1,19 @@
 //! `deploy-scripts`: the image's file, and shell scripts that deploy it from a job without a
 //! checkout; the digest stands in them.
 //!
-//! DIR appears whole or not at all. What is filled into a script is checked first (names by their
-//! grammar, the rest by `is_word`), so that nothing in it can end a quotation.
+//! DIR may be there, with the file in it; each script appears whole, and the list of them last.
+//! What is filled in is checked first (names by their grammar, the rest by `is_word`), so that
+//! nothing of it means something to a shell. What is not known yet, a job's variables say.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use remote::host_and_port;
 use sitepack::Digest;
 
 use super::source::{self, Tar};
-use super::{Options, Target, is_word, usage};
+use super::{Options, Target, is_word, registries, usage};
 use crate::failure::Failure;
 use crate::manifest::Family;
 use crate::reference::Reference;
@@ -28,8 +29,14 @@ const REGISTRY: &str = include_str!("scripts/registry.sh");
 const HEROKU: &str = include_str!("scripts/heroku.sh");
 const CLOUD_RUN: &str = include_str!("scripts/cloud-run.sh");
 
-/// A script: the target that names it, what it does, what it needs, its text after the head.
-type Script = (&'static str, &'static str, &'static str, &'static str);
+/// Whose scripts there are: of what can be reached with little more than a shell.
+const SCRIPTS: [(Target, &[&str]); 5] = [
+    (Target::Ghcr, &[IMAGE, REGISTRY]),
+    (Target::DockerHub, &[IMAGE, REGISTRY]),
+    (Target::ArtifactRegistry, &[IMAGE, REGISTRY]),
+    (Target::Heroku, &[IMAGE, HEROKU]),
+    (Target::CloudRun, &[CLOUD_RUN]),
+];
 
 pub(super) fn run(directory: &str, options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     let image = options.image()?;
@@ -38,86 +45,97 @@ pub(super) fn run(directory: &str, options: &Options, out: &mut dyn Write) -> Re
     let file = Path::new(path).file_name().and_then(|name| name.to_str());
     let file = file.filter(|name| is_word(name) && !name.contains(':'));
     let file = file.ok_or_else(|| usage("the file's name is malformed".to_owned()))?;
-    let tar = Tar::open(path)?;
+    let (place, path) = (Path::new(directory).join(file), Path::new(path));
+    // It may lie where it shall.
+    let found = if place.is_file() { &place } else { path };
+    let tar = Tar::open(&found.display().to_string())?;
     let config = source::config(&tar.image(&image, None)?);
-    let mut scripts = vec![registry(&image)];
-    let (app, region) = (options.word("app")?, options.word("region")?);
-    if app.is_some() {
-        // What cannot be said in Docker's words is refused now, and not by the job.
-        tar.image(&image, Some(Family::Docker))?;
-        scripts.push(("heroku", "Releases", "skopeo sha256sum curl", HEROKU));
-    }
-    if region.is_some() {
-        scripts.push(("cloud-run", "Runs", "gcloud", CLOUD_RUN));
-    }
-    let processes = match options.all("process") {
-        [] => "web".to_owned(),
-        all if all.iter().all(|process| is_word(process)) => all.join(" "),
-        _ => return Err(usage("--process is malformed".to_owned())),
-    };
-    let digest = image.digest.map(|digest| format!("sha256:{digest}"));
-    let config = config.map(|digest| format!("sha256:{digest}"));
+    // What Docker's words do not say, Heroku's script refuses.
+    let docker = tar.image(&image, Some(Family::Docker)).is_ok();
+    let config = config.filter(|_| docker);
+    let text = |name| Ok(options.word(name)?.unwrap_or_default().to_owned());
+    let digest = |digest: Option<Digest>| digest.map(|digest| format!("sha256:{digest}"));
     let values = [
         ("@NAME@", full_name(&image)),
-        ("@DIGEST@", digest.unwrap_or_default()),
-        ("@CONFIG@", config.unwrap_or_default()),
+        ("@DIGEST@", digest(image.digest).unwrap_or_default()),
+        ("@CONFIG@", digest(config).unwrap_or_default()),
         ("@TAR@", file.to_owned()),
-        ("@APP@", app.unwrap_or_default().to_owned()),
-        ("@PROCESSES@", processes),
-        ("@REGION@", region.unwrap_or_default().to_owned()),
-        (
-            "@PROJECT@",
-            options.word("project")?.unwrap_or_default().to_owned(),
-        ),
+        ("@APP@", text("app")?),
+        ("@PROCESSES@", processes(options)?),
+        ("@REGION@", text("region")?),
+        ("@PROJECT@", text("project")?),
     ];
     if options.is_dry {
-        let mut names = scripts.iter().map(|script| script.0);
-        return names.try_for_each(|name| written(writeln!(out, "{directory}/deploy.{name}.sh")));
+        let mut targets = SCRIPTS.iter().map(|(target, _)| target.name());
+        return targets.try_for_each(|name| written(writeln!(out, "{directory}/deploy.{name}.sh")));
     }
-    let failed = |error: std::io::Error| Failure::failed("write", directory, error);
-    write(
-        Path::new(directory),
-        Path::new(path),
-        file,
-        &scripts,
-        &values,
-    )
-    .map_err(failed)?;
+    let failed = |error: io::Error| Failure::failed("write", directory, error);
+    fs::create_dir_all(directory).map_err(failed)?;
+    if found == path {
+        whole(&place, |new| fs::copy(path, new).map(drop)).map_err(failed)?;
+    }
+    write(Path::new(directory), &place, &image, &values).map_err(failed)?;
     written(writeln!(out, "{directory}"))
 }
 
-/// Beside it, then by its name: an empty directory gives way, any other does not.
+fn processes(options: &Options) -> Result<String, Failure> {
+    match options.all("process") {
+        [] => Ok("web".to_owned()),
+        all if all.iter().all(|process| is_word(process)) => Ok(all.join(" ")),
+        _ => Err(usage("--process is malformed".to_owned())),
+    }
+}
+
 fn write(
     directory: &Path,
     tar: &Path,
-    file: &str,
-    scripts: &[Script],
+    image: &Reference,
     values: &[(&str, String)],
-) -> std::io::Result<()> {
-    let parent = directory
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let room = tempfile::tempdir_in(parent.unwrap_or(Path::new(".")))?;
-    let whole = room.path().join("scripts");
-    fs::create_dir(&whole)?;
-    fs::copy(tar, whole.join(file))?;
-    let copied = Digest::of_reader(&mut fs::File::open(whole.join(file))?)?.0;
+) -> io::Result<()> {
+    let file = tar.file_name().unwrap_or_default().to_string_lossy();
+    let copied = Digest::of_reader(&mut fs::File::open(tar)?)?.0;
     let mut manifest = format!("{copied}  {file}\n");
-    for (target, title, tools, text) in scripts {
-        let name = format!("deploy.{target}.sh");
-        let title = format!("{title} @NAME@@@DIGEST@");
-        let image = if tools.contains("skopeo") { IMAGE } else { "" };
-        let mut script = format!("{HEAD}{image}{text}").replace("@TITLE@", &title);
-        script = script.replace("@TOOLS@", tools).replace("@TARGET@", target);
+    for (target, parts) in SCRIPTS {
+        let default = match is_at(target, image) {
+            true => full_name(image),
+            false => String::new(),
+        };
+        let mut script = format!("{HEAD}{}", parts.concat());
+        script = script.replace("@DEFAULT@", &default);
+        script = script.replace("@TARGET@", target.name());
         for (place, value) in values {
             script = script.replace(place, value);
         }
+        let name = format!("deploy.{}.sh", target.name());
         manifest.push_str(&format!("{}  {name}\n", Digest::of(script.as_bytes())));
-        fs::write(whole.join(&name), script)?;
-        executable(&whole.join(&name))?;
+        whole(&directory.join(name), |new| {
+            fs::write(new, &script)?;
+            executable(new)
+        })?;
     }
-    fs::write(whole.join("MANIFEST"), manifest)?;
-    fs::rename(whole, directory)
+    whole(&directory.join("MANIFEST"), |new| fs::write(new, &manifest))
+}
+
+/// Whether a name is one of the target. Heroku's is not the image's own; Cloud Run takes what
+/// Artifact Registry has.
+fn is_at(target: Target, image: &Reference) -> bool {
+    let host = host_and_port(&image.name.registry).map(|(host, _)| host);
+    let host = host.unwrap_or_default();
+    match target {
+        Target::CloudRun => registries::is_at(Target::ArtifactRegistry, &host),
+        Target::Ghcr | Target::DockerHub | Target::ArtifactRegistry => {
+            registries::is_at(target, &host)
+        }
+        Target::Heroku | Target::Kubernetes | Target::Compose | Target::Systemd => true,
+    }
+}
+
+/// Made beside it, then by its name.
+fn whole(path: &Path, make: impl Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let new = path.with_file_name(format!(".{name}.new"));
+    make(&new)?;
+    fs::rename(&new, path)
 }
 
 #[cfg(unix)]
@@ -129,23 +147,6 @@ fn executable(path: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn executable(_: &Path) -> std::io::Result<()> {
     Ok(())
-}
-
-fn registry(image: &Reference) -> Script {
-    let host = host_and_port(&image.name.registry).map(|(host, _)| host);
-    let host = host.unwrap_or_default();
-    let target = match &*host {
-        "ghcr.io" => Target::Ghcr.name(),
-        "registry-1.docker.io" => Target::DockerHub.name(),
-        host if host.ends_with("-docker.pkg.dev") => Target::ArtifactRegistry.name(),
-        _ => "registry",
-    };
-    (
-        target,
-        "Pushes, and names as is typed ([TAG]…),",
-        "skopeo sha256sum",
-        REGISTRY,
-    )
 }
 
 /// § skopeo knows Docker's registry as docker.io.

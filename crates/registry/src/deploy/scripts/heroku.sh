@@ -1,5 +1,10 @@
-app='@APP@'
-processes='@PROCESSES@'
+needs curl
+app=${CHAPBOOK_DEPLOY_APP:-@APP@}
+processes=${CHAPBOOK_DEPLOY_PROCESS:-@PROCESSES@}
+word CHAPBOOK_DEPLOY_APP "$app"
+for process in $processes; do
+    word CHAPBOOK_DEPLOY_PROCESS "$process"
+done
 config='@CONFIG@'
 api=${CHAPBOOK_HEROKU_API:-https://api.heroku.com}
 registry=${CHAPBOOK_HEROKU_REGISTRY:-registry.heroku.com}
@@ -7,6 +12,7 @@ case $api in
     https://* | http://127.0.0.1:*) ;;
     *) fail "CHAPBOOK_HEROKU_API is not https" ;;
 esac
+[ -n "$config" ] || fail "this image cannot be said in Docker's words"
 check_tar
 token=${HEROKU_API_KEY:-}
 unset HEROKU_API_KEY
@@ -36,7 +42,7 @@ field() {
 }
 ask "$api/apps/$app" >"$work/app"
 grep -q '"build_stack":{[^}]*"name":"container"' "$work/app" ||
-    fail "the stack of $app is another one, or the token is refused: heroku stack:set container -a $app"
+    fail "the token is refused, or the stack is another: heroku stack:set container -a $app"
 printf '%s' "$token" | login "$registry" _
 updates=
 for process in $processes; do

@@ -1,3 +1,4 @@
+needs skopeo sha256sum
 tar='@TAR@'
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -98,22 +98,31 @@ fn scripts_are_sound_and_listed() {
     let options = ["--app", "poems", "--region", "r", "--project", "p"];
     let place = written("ghcr.io/me/poems", &options, SKOPEO);
     let out = place.path().join("out");
-    let mut names: Vec<String> = out
-        .read_dir()
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    let scripts = ["deploy.cloud-run.sh", "deploy.ghcr.sh", "deploy.heroku.sh"];
-    assert_eq!(
-        names,
-        [&["MANIFEST"], &scripts[..], &["image.tar"]].concat()
-    );
+    let names = || {
+        let entries = out
+            .read_dir()
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = entries.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let targets = [
+        "artifact-registry",
+        "cloud-run",
+        "dockerhub",
+        "ghcr",
+        "heroku",
+    ];
+    let scripts = targets.map(|target| format!("deploy.{target}.sh"));
+    let file = ["image.tar".to_owned()];
+    let expected = [&["MANIFEST".to_owned()], &scripts[..], &file].concat();
+    assert_eq!(names(), expected);
     let mut sums = Command::new("sha256sum");
     sums.args(["--strict", "-c", "MANIFEST"]).current_dir(&out);
     assert!(sums.output().unwrap().status.success());
     let listed = fs::read_to_string(out.join("MANIFEST")).unwrap();
-    assert_eq!(listed.lines().count(), 4);
+    assert_eq!(listed.lines().count(), 6);
     let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/src/deploy/scripts/install.sh");
     let scripts = scripts.map(|name| out.join(name));
     for script in scripts
@@ -122,10 +131,17 @@ fn scripts_are_sound_and_listed() {
         .chain([ours.as_ref()])
     {
         let text = fs::read_to_string(script).unwrap();
-        let left = text
-            .split('\'')
-            .any(|part| part.starts_with('@') && part.ends_with('@'));
-        assert!(!left, "{text}");
+        for word in [
+            "NAME",
+            "DIGEST",
+            "CONFIG",
+            "TAR",
+            "APP",
+            "PROCESSES",
+            "REGION",
+        ] {
+            assert!(!text.contains(&format!("@{word}@")), "{text}");
+        }
         for (program, option) in [("shellcheck", "--norc"), ("dash", "-n")] {
             let done = Command::new(program)
                 .arg(option)
@@ -140,23 +156,22 @@ fn scripts_are_sound_and_listed() {
             );
         }
     }
-    // It does not write over anything.
+    // The file may lie there already, and a second time changes nothing.
     let name = format!("ghcr.io/me/poems@{}", Image::new("amd64").digest());
-    let (file, out) = (place.path().join("image.tar"), out.to_str().unwrap());
-    let typed = [
-        "deploy-scripts",
-        out,
-        "--image",
-        &name,
-        "--tar",
-        file.to_str().unwrap(),
-    ];
-    assert!(place.fails(&typed).contains("not empty"));
-    let (code, line) = place.try_run(&typed[..4]).unwrap_err();
+    let typed = ["deploy-scripts", out.to_str().unwrap(), "--image", &name];
+    let tar = ["--tar", "image.tar"];
+    place.run(&[&typed[..], &tar, &options].concat());
+    assert_eq!(names(), expected);
+    assert_eq!(fs::read_to_string(out.join("MANIFEST")).unwrap(), listed);
+    let (code, line) = place.try_run(&typed).unwrap_err();
     assert!(
         code == 2 && line.contains("--tar FILE is missing"),
         "{line}"
     );
+    let other = format!("ghcr.io/me/poems@{}", Image::new("arm64").digest());
+    let typed = ["deploy-scripts", typed[1], "--image", &other];
+    let (code, line) = place.try_run(&[&typed[..], &tar].concat()).unwrap_err();
+    assert!(code == 2 && line.contains("was named"), "{line}");
 }
 
 #[test]
@@ -164,6 +179,7 @@ fn a_registry_is_told_by_skopeo() {
     let digest = Image::new("amd64").digest();
     let user = ("CHAPBOOK_REGISTRY_USER", "u");
     let password = ("CHAPBOOK_REGISTRY_PASSWORD", "hunter2");
+    let renamed = ("CHAPBOOK_DEPLOY_NAME", "docker.io/me/poems");
     let google = "europe-docker.pkg.dev/p/r/poems";
     for (name, script, variables, stdin, who) in [
         (
@@ -194,19 +210,21 @@ fn a_registry_is_told_by_skopeo() {
             "hunter2",
             "u europe-docker.pkg.dev",
         ),
+        ("127.0.0.1:1/a", "ghcr", &[user], "hunter2", "u 127.0.0.1:1"),
+        // Of another registry than the target's: the job's variables say which.
         (
-            "127.0.0.1:1/a",
-            "registry",
-            &[user],
+            "ghcr.io/a",
+            "dockerhub",
+            &[user, renamed],
             "hunter2",
-            "u 127.0.0.1:1",
+            "u docker.io",
         ),
     ] {
         let place = written(name, &[], SKOPEO);
         let script = format!("deploy.{script}.sh");
         let printed = run(&place, &script, &["v1"], variables, stdin).unwrap();
-        let name = if name == "me/poems" {
-            "docker.io/me/poems"
+        let name = if who.ends_with("docker.io") {
+            renamed.1
         } else {
             name
         };
@@ -248,6 +266,35 @@ fn scripts_refuse_what_is_wrong() {
     fails("deploy.heroku.sh", &[], &quoted, "the token is malformed");
     let http = [("CHAPBOOK_HEROKU_API", "http://example.com")];
     fails("deploy.heroku.sh", &[], &http, "is not https");
+    let evil = [("CHAPBOOK_DEPLOY_NAME", "-a")];
+    fails(
+        "deploy.ghcr.sh",
+        &[],
+        &evil,
+        "CHAPBOOK_DEPLOY_NAME is malformed",
+    );
+    fails(
+        "deploy.dockerhub.sh",
+        &[],
+        &user,
+        "set CHAPBOOK_DEPLOY_NAME",
+    );
+    let region = [
+        ("CHAPBOOK_DEPLOY_NAME", "a/b"),
+        ("CHAPBOOK_DEPLOY_REGION", "--a"),
+    ];
+    fails(
+        "deploy.cloud-run.sh",
+        &[],
+        &region,
+        "CHAPBOOK_DEPLOY_REGION is malformed",
+    );
+    fails(
+        "deploy.cloud-run.sh",
+        &[],
+        &region[..1],
+        "set CHAPBOOK_DEPLOY_REGION",
+    );
     // Another image than the one that was named.
     place.file("manifest", "another");
     fails("deploy.ghcr.sh", &[], &user, "is wanted");
@@ -271,8 +318,9 @@ fn scripts_refuse_what_is_wrong() {
 #[test]
 fn cloud_run_is_told_by_gcloud() {
     let options = ["--region", "europe-west1", "--project", "p"];
-    let place = written("ghcr.io/me/poems", &options, SKOPEO);
-    let name = format!("ghcr.io/me/poems@{}", Image::new("amd64").digest());
+    let name = "europe-docker.pkg.dev/p/r/poems";
+    let place = written(name, &options, SKOPEO);
+    let name = format!("{name}@{}", Image::new("amd64").digest());
     assert_eq!(
         run(&place, "deploy.cloud-run.sh", &[], &[], "").unwrap(),
         format!("{name}\n")
@@ -295,11 +343,7 @@ fn heroku_is_told_by_skopeo_and_curl() {
         ("same", "container", "nothing was released"),
         ("untold", "container", "the releases of poems are not told"),
         ("refused", "container", "the release was refused"),
-        (
-            "succeeded",
-            "heroku-24",
-            "the stack of poems is another one",
-        ),
+        ("succeeded", "heroku-24", "the stack is another"),
     ] {
         let looks = std::sync::atomic::AtomicU32::new(0);
         let api = Server::new(move |seen: &Seen| {
@@ -389,11 +433,11 @@ fn skopeo_pushes_by_digest_and_converts() {
     let name = registry.name("me/poems");
     let place = written(&name, &["--app", "poems"], through);
     let user = [("CHAPBOOK_REGISTRY_USER", "u")];
-    let printed = run(&place, "deploy.registry.sh", &["v1"], &user, "p\n").unwrap();
+    let printed = run(&place, "deploy.ghcr.sh", &["v1"], &user, "p\n").unwrap();
     assert_eq!(printed, format!("{name}@{}\n", image.digest()));
     let told = keeper.run(&["inspect", &format!("{name}:v1"), "--json"]);
     assert!(told.contains(&image.digest()), "{told}");
-    let (_, error) = run(&place, "deploy.registry.sh", &[], &user, "hunter3").unwrap_err();
+    let (_, error) = run(&place, "deploy.ghcr.sh", &[], &user, "hunter3").unwrap_err();
     assert!(!error.contains("hunter3"), "{error}");
     // For Heroku: Docker's words, the same configuration. The release has its own test.
     let api = Server::new(|seen: &Seen| {
