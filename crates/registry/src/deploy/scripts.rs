@@ -22,12 +22,12 @@ use crate::written;
 /// What it takes.
 pub(super) const OPTIONS: [&str; 6] = ["app", "image", "process", "project", "region", "tar"];
 
-const HEAD: &str = include_str!("scripts/head.sh");
+const HEAD: &str = include_str!("scripts/head.part");
 /// What those have in common that take the file.
-const IMAGE: &str = include_str!("scripts/image.sh");
-const REGISTRY: &str = include_str!("scripts/registry.sh");
-const HEROKU: &str = include_str!("scripts/heroku.sh");
-const CLOUD_RUN: &str = include_str!("scripts/cloud-run.sh");
+const IMAGE: &str = include_str!("scripts/image.part");
+const REGISTRY: &str = include_str!("scripts/registry.part");
+const HEROKU: &str = include_str!("scripts/heroku.part");
+const CLOUD_RUN: &str = include_str!("scripts/cloud-run.part");
 
 /// Whose scripts there are: of what can be reached with little more than a shell.
 const SCRIPTS: [(Target, &[&str]); 5] = [
@@ -100,7 +100,7 @@ fn write(
             true => full_name(image),
             false => String::new(),
         };
-        let mut script = format!("{HEAD}{}", parts.concat());
+        let mut script = format!("#!/bin/sh\n{HEAD}{}", parts.concat());
         script = script.replace("@DEFAULT@", &default);
         script = script.replace("@TARGET@", target.name());
         for (place, value) in values {
