@@ -5,8 +5,9 @@
 //! 1. Tags come last: none ever points at what is not all there.
 //! 2. Manifests are pushed as the bytes that they are, unless other media types are asked for;
 //!    then configuration and layers stay the same bytes, and with them the image's ID.
-//! 3. Standard output is `NAME@sha256:…` and nothing else; of `deploy` that is the last line. An error is one line that names
-//!    registry and repository, what was tried, and what the registry said.
+//! 3. Standard output is `NAME@sha256:…` and nothing else; of `deploy` that is the last line. An
+//!    error is one line that names registry and repository, what was tried, and what the registry
+//!    said.
 //! 4. A secret is on no command line, in no message, and in no `Debug`; it goes to the registry
 //!    that it is for and to that registry's token service, never over plain HTTP but to this
 //!    machine.

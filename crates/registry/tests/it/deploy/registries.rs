@@ -209,6 +209,16 @@ fn wrong_usage_is_told_before_anything_is_done() {
             &["deploy", "artifact-registry", "--image", &far],
             "not at `ghcr.io`",
         ),
+    ];
+    refused(&place, cases);
+    assert_eq!(server.lines(), [""; 0]);
+}
+
+#[test]
+fn what_a_target_wants_is_told_before_anything_is_done() {
+    let (server, place) = (Server::plain(), Place::new());
+    let (_, name) = named(&place, &server);
+    let cases: &[(&[&str], &str)] = &[
         (
             &["deploy", "heroku", "--image", &name],
             "--app APP is missing",
@@ -250,15 +260,14 @@ fn wrong_usage_is_told_before_anything_is_done() {
             "no --password-stdin",
         ),
     ];
-    for (arguments, cause) in cases {
-        let (code, line) = place.try_run(arguments).unwrap_err();
-        assert!(
-            code == 2 && line.contains(cause),
-            "{arguments:?}: {code} {line}"
-        );
-    }
+    refused(&place, cases);
     assert_eq!(server.lines(), [""; 0]);
-    // Options are variables, too.
+}
+
+#[test]
+fn options_are_variables_too() {
+    let (server, place) = (Server::plain(), Place::new());
+    let (file, name) = named(&place, &server);
     let place = Place::new()
         .variable("CHAPBOOK_DEPLOY_IMAGE", &*name)
         .variable("CHAPBOOK_DEPLOY_TAR", &*file)
@@ -271,4 +280,12 @@ fn wrong_usage_is_told_before_anything_is_done() {
             .run(&["deploy", "--help"])
             .starts_with("usage: cargo xtask deploy")
     );
+}
+
+fn refused(place: &Place, cases: &[(&[&str], &str)]) {
+    for (arguments, cause) in cases {
+        let (code, line) = place.try_run(arguments).unwrap_err();
+        let is_told = code == 2 && line.contains(cause);
+        assert!(is_told, "{arguments:?}: {code} {line}");
+    }
 }
