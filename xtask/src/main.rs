@@ -38,6 +38,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                     the archives of a release, of each DIR/ARCH/chapbook, and their checksums
   push, retag, index, inspect
                     images and registries: cargo xtask push --help, docs/registry.md
+  deploy, deploy-scripts
+                    an image to where it runs: cargo xtask deploy --help, docs/deploy
 ";
 
 /// What a task ends with: nothing, or one line that says what could not be done.
@@ -45,9 +47,8 @@ type Done = Result<(), String>;
 
 fn main() -> ExitCode {
     let typed: Vec<_> = std::env::args_os().skip(1).collect();
-    if let Some("push" | "retag" | "index" | "inspect") =
-        typed.first().and_then(|first| first.to_str())
-    {
+    let first = typed.first().and_then(|first| first.to_str());
+    if let Some("push" | "retag" | "index" | "inspect" | "deploy" | "deploy-scripts") = first {
         return registry::run(&typed);
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,6 +1,6 @@
 //! An answer: read as far as its reader has room, and what follows from its status and fields.
 
-use std::io::Read as _;
+use std::io::{self, Read as _, Write};
 use std::time::Duration;
 
 use remote::{Address, Scheme};
@@ -21,11 +21,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Reads at most `bytes_max` of a 2xx, and the beginning of anything else.
+    /// Reads at most `bytes_max` of a 2xx, into `sink` if there is one, and the beginning of
+    /// anything else.
     pub(crate) fn read(
         address: &Address,
         response: Response<Body>,
         bytes_max: u64,
+        sink: Option<&mut dyn Write>,
     ) -> Result<Answer, ureq::Error> {
         let (parts, mut body) = response.into_parts();
         let (status, fields) = (parts.status, parts.headers);
@@ -33,12 +35,16 @@ impl Answer {
         let most = if is_good { bytes_max } else { ERROR_BYTES_MAX };
         let mut content = Vec::new();
         let mut reader = body.as_reader().take(most.saturating_add(1));
-        match reader.read_to_end(&mut content) {
+        let read = match sink {
+            Some(sink) if is_good => io::copy(&mut reader, sink),
+            Some(_) | None => reader.read_to_end(&mut content).map(|read| read as u64),
+        };
+        let read = match read {
             // An error whose text breaks off is an error all the same.
-            Err(_) if !is_good => {}
-            read => drop(read?),
-        }
-        if content.len() as u64 > most && is_good {
+            Err(_) if !is_good => 0,
+            read => read?,
+        };
+        if read > most && is_good {
             return Err(ureq::Error::BodyExceedsLimit(most));
         }
         Ok(Answer {
@@ -81,7 +87,7 @@ impl Answer {
     pub(crate) fn redirect(&self, method: Method) -> Result<Option<Address>, String> {
         let sends = match method {
             Method::Get | Method::Head => false,
-            Method::Post | Method::Put => true,
+            Method::Patch | Method::Post | Method::Put => true,
         };
         let refused = |cause: &str| format!("`{}`: it redirects {cause}", self.address);
         match self.status {

@@ -247,7 +247,7 @@ impl Typed {
 }
 
 /// § As `docker login --password-stdin`: all of it, without the end of its line.
-fn password(stdin: &mut dyn Read) -> Result<Secret, String> {
+pub(crate) fn password(stdin: &mut dyn Read) -> Result<Secret, String> {
     let mut text = String::new();
     let read = stdin
         .take(SECRET_BYTES_MAX as u64 + 2)

@@ -8,7 +8,7 @@
 //! 4. A failure is either for good, or one that may pass (`Trouble`). Who asks decides whether
 //!    asking again is harmless.
 
-use std::io::{self, Read, Seek as _};
+use std::io::{self, Read, Seek as _, Write};
 use std::time::Duration;
 
 use remote::{Address, Deadline, First, Guard, proxy_for, shorten, tls};
@@ -41,6 +41,7 @@ pub(crate) struct Client<'a> {
 pub(crate) enum Method {
     Get,
     Head,
+    Patch,
     Post,
     Put,
 }
@@ -124,6 +125,15 @@ impl<'a> Client<'a> {
 
     /// Asks once, redirects apart.
     pub(crate) fn exchange(&self, request: Request<'_>) -> Result<Answer, Trouble> {
+        self.exchange_into(request, None)
+    }
+
+    /// The same; the content of a 2xx goes where it is wanted as it comes, and is not kept.
+    pub(crate) fn exchange_into(
+        &self,
+        request: Request<'_>,
+        mut sink: Option<&mut dyn Write>,
+    ) -> Result<Answer, Trouble> {
         let mut address = request.address.clone();
         let mut authorization = request.authorization;
         for redirects in 0.. {
@@ -132,7 +142,11 @@ impl<'a> Client<'a> {
                 authorization,
                 ..request
             };
-            let answer = self.once(now)?;
+            let sink: Option<&mut dyn Write> = match &mut sink {
+                Some(sink) => Some(&mut **sink),
+                None => None,
+            };
+            let answer = self.once(now, sink)?;
             let Some(next) = answer.redirect(request.method).map_err(Trouble::Final)? else {
                 return Ok(answer);
             };
@@ -148,7 +162,7 @@ impl<'a> Client<'a> {
         Err(Trouble::Final("there is no end of redirects".to_owned()))
     }
 
-    fn once(&self, request: Request<'_>) -> Result<Answer, Trouble> {
+    fn once(&self, request: Request<'_>, sink: Option<&mut dyn Write>) -> Result<Answer, Trouble> {
         let address = request.address;
         let refused = |cause: String| Trouble::Final(format!("`{address}`: {cause}"));
         let proxy = proxy_for(address, self.world.env).map_err(refused)?;
@@ -173,7 +187,7 @@ impl<'a> Client<'a> {
             }
         };
         response
-            .and_then(|response| Answer::read(address, response, request.bytes_max))
+            .and_then(|response| Answer::read(address, response, request.bytes_max, sink))
             .map_err(|error| self.trouble(address, &error))
     }
 
@@ -222,11 +236,20 @@ impl<'a> Client<'a> {
     }
 }
 
+impl Trouble {
+    pub(crate) fn into_cause(self) -> String {
+        match self {
+            Trouble::Passing(cause) | Trouble::Final(cause) => cause,
+        }
+    }
+}
+
 impl Method {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Method::Get => "GET",
             Method::Head => "HEAD",
+            Method::Patch => "PATCH",
             Method::Post => "POST",
             Method::Put => "PUT",
         }

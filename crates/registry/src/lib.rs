@@ -1,12 +1,13 @@
-//! Registries of container images: `push`, `retag`, `index`, `inspect`, by digest.
+//! Registries of container images: `push`, `retag`, `index`, `inspect`, `deploy`, by digest.
 //!
 //! What is promised:
 //!
 //! 1. Tags come last: none ever points at what is not all there.
 //! 2. Manifests are pushed as the bytes that they are, unless other media types are asked for;
 //!    then configuration and layers stay the same bytes, and with them the image's ID.
-//! 3. Standard output is `NAME@sha256:…` and nothing else. An error is one line that names
-//!    registry and repository, what was tried, and what the registry said.
+//! 3. Standard output is `NAME@sha256:…` and nothing else; of `deploy` that is the last line. An
+//!    error is one line that names registry and repository, what was tried, and what the registry
+//!    said.
 //! 4. A secret is on no command line, in no message, and in no `Debug`; it goes to the registry
 //!    that it is for and to that registry's token service, never over plain HTTP but to this
 //!    machine.
@@ -15,7 +16,8 @@
 //!
 //! From the top: `cli`; `push`, `retag`, `index`, `inspect`; `layout` reads an image file
 //! (`archive`, `manifest`); `repository` speaks the protocol, with `authority` and `credentials`
-//! for what a 401 asks for; `client` asks, on what the crate `remote` knows of hosts.
+//! for what a 401 asks for; `client` asks, on what the crate `remote` knows of hosts. `deploy`
+//! stands above.
 
 mod answer;
 mod archive;
@@ -23,6 +25,7 @@ mod authority;
 mod cli;
 mod client;
 mod credentials;
+mod deploy;
 mod failure;
 mod index;
 mod inspect;
@@ -65,6 +68,9 @@ pub fn run(
     stdin: &mut dyn Read,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    if let Some("deploy" | "deploy-scripts") = arguments.first().and_then(|first| first.to_str()) {
+        return deploy::run(world, arguments, stdin, out);
+    }
     match cli::parse(arguments, world.env, stdin)? {
         cli::Command::Help => written(out.write_all(USAGE.as_bytes())),
         cli::Command::Push(push) => push::run(world, &push, out),

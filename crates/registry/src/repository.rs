@@ -8,6 +8,9 @@
 //! 3. A digest that a registry states is compared with ours.
 //! 4. A cause says what was tried and what the registry said, and shows no secret.
 
+use std::fs::File;
+use std::io::{self, Seek as _, Write};
+
 use remote::{Address, Deadline, Name, shorten};
 use serde_json::Value;
 use sitepack::Digest;
@@ -200,6 +203,40 @@ impl<'a> Repository<'a> {
         Ok(answer.content)
     }
 
+    /// A blob of any length, into a file; checked.
+    pub(crate) fn save(&self, digest: Digest, bytes: u64, file: &mut File) -> Result<(), String> {
+        let address = self.name.address(&format!("blobs/sha256:{digest}"))?;
+        let request = Request {
+            bytes_max: bytes,
+            ..plain(Method::Get, &address)
+        };
+        let written = |error: io::Error| format!("failed to write a temporary file: {error}");
+        for attempt in 0.. {
+            file.set_len(0)
+                .and_then(|()| file.rewind())
+                .map_err(written)?;
+            let trouble = match self.once_into(&request, Some(file)) {
+                Ok(answer) if answer.status == 200 => {
+                    file.rewind().map_err(written)?;
+                    let found = Digest::of_reader(file).map_err(written)?;
+                    return match found == (digest, bytes) {
+                        true => Ok(()),
+                        false => Err(format!("the blob sha256:{digest}: it sent something else")),
+                    };
+                }
+                Ok(answer) if answer.is_passing() => {
+                    let cause = self.refused(Method::Get, &answer);
+                    (cause, answer.retry_after())
+                }
+                Ok(answer) => return Err(self.refused(Method::Get, &answer)),
+                Err(Trouble::Passing(cause)) => (self.broken(Method::Get, &cause), None),
+                Err(Trouble::Final(cause)) => return Err(self.broken(Method::Get, &cause)),
+            };
+            self.wait(attempt, trouble)?;
+        }
+        Ok(())
+    }
+
     /// § `Location` may be relative, on another host, and may have a query already.
     fn begin(&self) -> Result<Address, String> {
         let uploads = self.name.address("blobs/uploads/")?;
@@ -234,8 +271,12 @@ impl<'a> Repository<'a> {
         }
     }
 
-    /// Asks once, and once more with what a 401 asks for.
     fn once(&self, request: &Request<'_>) -> Result<Answer, Trouble> {
+        self.once_into(request, None)
+    }
+
+    /// Asks once, and once more with what a 401 asks for.
+    fn once_into(&self, request: &Request<'_>, sink: Option<&File>) -> Result<Answer, Trouble> {
         // A credential is for the registry; an upload may lead elsewhere.
         let own = self.name.address("").map_err(Trouble::Final)?;
         let is_own = request.address.has_origin_of(&own);
@@ -244,13 +285,20 @@ impl<'a> Repository<'a> {
             authorization,
             ..*request
         };
-        let answer = self.client.exchange(with(held.as_ref()))?;
+        // A file is written through any handle on it: each attempt has its own.
+        let exchange = |request| match sink {
+            None => self.client.exchange(request),
+            Some(mut file) => self
+                .client
+                .exchange_into(request, Some(&mut file as &mut dyn Write)),
+        };
+        let answer = exchange(with(held.as_ref()))?;
         if answer.status != 401 || !answer.address.has_origin_of(&own) {
             return Ok(answer);
         }
         self.authority.renew(&self.client, &self.name, &answer)?;
         let held = self.authority.held().filter(|_| is_own);
-        self.client.exchange(with(held.as_ref()))
+        exchange(with(held.as_ref()))
     }
 
     fn wait(

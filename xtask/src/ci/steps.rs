@@ -51,6 +51,7 @@ const GIT: Tool = tested_with("git", "apt-get install git");
 const GPG: Tool = tested_with("gpg", "apt-get install gnupg");
 const SSH_KEYGEN: Tool = tested_with("ssh-keygen", "apt-get install openssh-client");
 const SHELLCHECK: Tool = tested_with("shellcheck", "apt-get install shellcheck");
+const CURL: Tool = tested_with("curl", "apt-get install curl");
 const ZIZMOR: Tool = tested_with("zizmor", PYPI);
 const CHECK_JSONSCHEMA: Tool = tested_with("check-jsonschema", PYPI);
 const HADOLINT: Tool = tested_with("hadolint", PYPI);
@@ -128,6 +129,7 @@ pub(super) const STEPS: &[Step] = &[
             GPG,
             SSH_KEYGEN,
             SHELLCHECK,
+            CURL,
             ZIZMOR,
             CHECK_JSONSCHEMA,
             HADOLINT,

@@ -11,18 +11,19 @@ use std::time::Duration;
 use crate::image::{DOCKER, Image, OCI, OCI_INDEX, digest};
 use crate::{Place, has};
 
-const TOOL: &str = "docker-registry";
+pub(crate) const TOOL: &str = "docker-registry";
 /// What `htpasswd -B` makes of the user `u` and the password `p`.
-const HTPASSWD: &str = "u:$2b$05$zNufysiDPg7WBsh539khYu9B1YB0tg1WJSWo7RIkW3qGCopMYYhdK\n";
+pub(crate) const HTPASSWD: &str =
+    "u:$2b$05$zNufysiDPg7WBsh539khYu9B1YB0tg1WJSWo7RIkW3qGCopMYYhdK\n";
 
 /// Ends with the test.
-struct Registry {
+pub(crate) struct Registry {
     child: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Registry {
-    fn start(directory: &Path, auth: &str) -> Registry {
+    pub(crate) fn start(directory: &Path, auth: &str) -> Registry {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         drop(listener);
@@ -50,7 +51,7 @@ impl Registry {
         panic!("{TOOL} did not start");
     }
 
-    fn name(&self, rest: &str) -> String {
+    pub(crate) fn name(&self, rest: &str) -> String {
         format!("{}/{rest}", self.address)
     }
 }

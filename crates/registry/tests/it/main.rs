@@ -11,6 +11,7 @@
 mod authority;
 mod commands;
 mod debian;
+mod deploy;
 mod faults;
 mod image;
 mod push;
