@@ -6,6 +6,7 @@ mod image;
 mod peers;
 mod registry;
 mod server;
+mod supply;
 
 use std::process::ExitCode;
 
@@ -23,12 +24,44 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                     build the Dockerfile with docker, podman or buildah; docs/image.md has the knobs
   image run [--engine NAME] [--dry-run] [env-NAME=VALUE]... [-- ARGUMENT]...
                     run that image, read-only and without capabilities, until Ctrl-C
+  sbom              print the bill of materials of these sources, as CycloneDX JSON
+  deny              check licences, sources and doubles of all packages, by deny.toml
+  bundle -o DIR     write all that is needed where there is no network: docs/bundle.md
   push, retag, inspect
                     images and registries: cargo xtask push --help, docs/registry.md
 ";
 
 /// What a task ends with: nothing, or one line that says what could not be done.
 type Done = Result<(), String>;
+
+/// How a command ends that reads its own words.
+enum Ended {
+    Done(Done),
+    /// It was asked how it is called.
+    Help(&'static str),
+    /// It was called otherwise.
+    Wrong(&'static str),
+}
+
+impl Ended {
+    fn code(self) -> ExitCode {
+        match self {
+            Ended::Done(Ok(())) => ExitCode::SUCCESS,
+            Ended::Done(Err(message)) => {
+                eprintln!("xtask: {message}");
+                ExitCode::FAILURE
+            }
+            Ended::Help(usage) => {
+                print!("{usage}");
+                ExitCode::SUCCESS
+            }
+            Ended::Wrong(usage) => {
+                eprint!("{usage}");
+                ExitCode::from(2)
+            }
+        }
+    }
+}
 
 fn main() -> ExitCode {
     let typed: Vec<_> = std::env::args_os().skip(1).collect();
@@ -49,6 +82,9 @@ fn main() -> ExitCode {
             number(seconds).and_then(|seconds| faults::run(seconds as u64, only))
         }
         ["image", ref words @ ..] => return image::main(words),
+        ["sbom", ref words @ ..] => return supply::sbom(words).code(),
+        ["deny", ref words @ ..] => return supply::deny(words).code(),
+        ["bundle", ref words @ ..] => return supply::bundle(words).code(),
         // What `bench` starts as servers to compare with.
         ["bare-tiny-http", address, file] => peers::bare_tiny_http(address, file),
         ["floor", address, file] => peers::floor(address, file),
