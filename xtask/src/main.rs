@@ -6,6 +6,9 @@ mod image;
 mod peers;
 mod registry;
 mod server;
+#[expect(dead_code, reason = "what Cargo is told to watch is build.rs's alone")]
+#[path = "../../build/stamp.rs"]
+mod stamp;
 mod supply;
 
 use std::process::ExitCode;

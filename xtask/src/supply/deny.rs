@@ -111,8 +111,9 @@ fn packages(metadata: &str) -> Result<Vec<Package>, String> {
     let failed =
         |cause: &dyn std::fmt::Display| format!("failed to read `cargo metadata`: {cause}");
     let metadata: Value = serde_json::from_str(metadata).map_err(|error| failed(&error))?;
-    let packages = metadata["packages"]
-        .as_array()
+    let packages = metadata
+        .get("packages")
+        .and_then(Value::as_array)
         .ok_or_else(|| failed(&"no packages"))?;
     let text = |package: &Value, key: &str| package[key].as_str().unwrap_or_default().to_owned();
     let packages = packages.iter().map(|package| Package {

@@ -11,9 +11,6 @@ mod document;
 #[path = "../../../build/packages.rs"]
 mod packages;
 mod sbom;
-#[path = "../../../build/stamp.rs"]
-#[expect(dead_code, reason = "cargo wants to know the stamp's inputs; nobody here does")]
-mod stamp;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

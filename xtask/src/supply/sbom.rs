@@ -8,8 +8,8 @@ use sitepack::date::rfc3339;
 
 use super::document::{Made, cyclonedx};
 use super::packages::{Build, packages};
-use super::stamp::Stamp;
 use super::{cargo, output, root};
+use crate::stamp::Stamp;
 use crate::{Done, Ended};
 
 /// How `sbom` is called.
