@@ -11,7 +11,6 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::{Request, Uri};
-use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
@@ -22,6 +21,13 @@ const USER_AGENT: &str = concat!("chapbook/", env!("CARGO_PKG_VERSION"));
 
 /// As many addresses of a host as ureq's list has room for.
 const ADDRESSES_MAX: usize = 16;
+
+/// How to speak TLS, for those who ask by https.
+#[cfg(feature = "heroku")]
+pub(super) type Tls = ureq::tls::TlsConfig;
+/// Nobody asks by https.
+#[cfg(not(feature = "heroku"))]
+pub(super) enum Tls {}
 
 /// Asks one host.
 pub(super) struct Client(Agent);
@@ -41,10 +47,14 @@ pub(super) struct Asked<'a> {
 
 impl Client {
     /// A client that finds every host at these addresses.
-    pub(super) fn to(addresses: Vec<SocketAddr>, tls: Option<TlsConfig>) -> Client {
-        let config = Agent::config_builder()
+    pub(super) fn to(addresses: Vec<SocketAddr>, tls: Option<Tls>) -> Client {
+        let config = Agent::config_builder();
+        #[cfg(feature = "heroku")]
+        let config = config.tls_config(tls.unwrap_or_default());
+        #[cfg(not(feature = "heroku"))]
+        let (config, None::<Tls>) = (config, tls);
+        let config = config
             .proxy(None)
-            .tls_config(tls.unwrap_or_default())
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)

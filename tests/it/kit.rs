@@ -399,6 +399,53 @@ fn the_server_takes_what_the_files_say() {
     }
 }
 
+/// A bound of memory with a unit, in bytes.
+fn bytes(size: &str) -> u64 {
+    let digits = size.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let mebibytes: u64 = digits.parse().unwrap();
+    assert!(["Mi", "m", "M"].contains(&&size[digits.len()..]), "{size}");
+    mebibytes << 20
+}
+
+/// Half-sent requests on every connection are no more than half of the memory: a bound that kills
+/// the server before its own bounds hold would let any client end it.
+#[test]
+fn what_clients_can_have_it_hold_fits_its_memory() {
+    let workshop = kit();
+    let read = |name: &str| String::from_utf8(workshop.read(name)).unwrap();
+    let fits = |of: &str, memory: &str, value: &dyn Fn(&str) -> String| {
+        let [connections, each] = ["MAX_CONNECTIONS", "MAX_FIELD_BYTES"]
+            .map(|name| value(&format!("CHAPBOOK_{name}")).parse::<u64>().unwrap());
+        assert!(connections * each <= bytes(memory) / 2, "{of}: {memory}");
+    };
+    let unit = read("kit/systemd/chapbook.service");
+    let after = |key: &str| {
+        let (_, rest) = unit.split_once(&format!("{key}=")).unwrap();
+        rest.split_whitespace().next().unwrap().to_owned()
+    };
+    fits("systemd", &after("MemoryMax"), &after);
+    for overlay in ["small", "production"] {
+        let Some(all) = rendered(&workshop, overlay).and_then(|yaml| documents(&yaml)) else {
+            return;
+        };
+        let pod = &one(&all, "Deployment")["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        let memory = container["resources"]["limits"]["memory"].as_str().unwrap();
+        let variables = container["env"].as_array().unwrap();
+        fits(overlay, memory, &|name| {
+            let found = variables.iter().find(|one| one["name"] == name).unwrap();
+            found["value"].as_str().unwrap().to_owned()
+        });
+    }
+    let Some(all) = documents(&read("kit/compose/compose.yaml")) else {
+        return;
+    };
+    let service = &all[0]["services"]["chapbook"];
+    fits("compose", service["mem_limit"].as_str().unwrap(), &|name| {
+        service["environment"][name].as_str().unwrap().to_owned()
+    });
+}
+
 #[test]
 fn compose_knows_every_field() {
     let workshop = kit();

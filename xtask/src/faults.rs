@@ -18,12 +18,8 @@ const REQUEST: &[u8] = b"GET /small.png HTTP/1.1\r\nHost: a\r\n\r\n";
 const LARGE: &[u8] = b"GET /large.png HTTP/1.1\r\nHost: a\r\n\r\n";
 
 pub(crate) fn run(seconds: u64, only: &str) -> Done {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let raised = rustix::process::Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
+    #[cfg(unix)]
+    raise_descriptor_limit();
     let executable = build(Some(&files()?))?;
     let mut failed = Vec::new();
     let cases: [(&str, Case); 7] = [
@@ -55,6 +51,16 @@ pub(crate) fn run(seconds: u64, only: &str) -> Done {
     } else {
         Err(format!("failed: {}", failed.join(", ")))
     }
+}
+
+#[cfg(unix)]
+fn raise_descriptor_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
 }
 
 type Case = fn(&Path, Duration) -> Result<String, String>;

@@ -1,6 +1,8 @@
 //! `cargo xtask`: work on this repository.
 
+mod archives;
 mod bench;
+mod ci;
 mod faults;
 mod image;
 mod peers;
@@ -9,12 +11,21 @@ mod server;
 #[expect(dead_code, reason = "what Cargo is told to watch is build.rs's alone")]
 #[path = "../../build/stamp.rs"]
 mod stamp;
+mod static_build;
 mod supply;
+mod tag;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
+  ci [--list] [--keep-going] [STEP]...
+                    the whole check, or some of its steps; docs/ci.md
+  verify-tag [--policy-from REF] [--commit HASH] TAG
+                    whether a tag is one that may be there, and signed by who may
+  static [--target TRIPLE] DIR
+                    DIR/chapbook, a static executable, its image DIR/image.tar, and the
+                    digest of that in DIR/digest
   bench [ROUNDS]    measure chapbook, both engines, beside the servers that are installed (nginx,
                     h2o, lighttpd, caddy, static-web-server, go), and write docs/benchmarks;
                     needs wrk and taskset (apt-get install wrk util-linux); 3 rounds by default
@@ -30,7 +41,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   sbom              print the bill of materials of these sources, as CycloneDX JSON
   deny              check licences, sources and doubles of all packages, by deny.toml
   bundle -o DIR     write all that is needed where there is no network: docs/bundle.md
-  push, retag, inspect
+  archives DIR VERSION
+                    the archives of a release, of each DIR/ARCH/chapbook, and their checksums
+  push, retag, index, inspect
                     images and registries: cargo xtask push --help, docs/registry.md
 ";
 
@@ -68,7 +81,9 @@ impl Ended {
 
 fn main() -> ExitCode {
     let typed: Vec<_> = std::env::args_os().skip(1).collect();
-    if let Some("push" | "retag" | "inspect") = typed.first().and_then(|first| first.to_str()) {
+    if let Some("push" | "retag" | "index" | "inspect") =
+        typed.first().and_then(|first| first.to_str())
+    {
         return registry::run(&typed);
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -84,10 +99,14 @@ fn main() -> ExitCode {
         ["faults", seconds, only] => {
             number(seconds).and_then(|seconds| faults::run(seconds as u64, only))
         }
+        ["archives", ref words @ ..] => return archives::main(words),
+        ["ci", ref words @ ..] => return ci::main(words),
         ["image", ref words @ ..] => return image::main(words),
         ["sbom", ref words @ ..] => return supply::sbom(words).code(),
         ["deny", ref words @ ..] => return supply::deny(words).code(),
         ["bundle", ref words @ ..] => return supply::bundle(words).code(),
+        ["static", ref words @ ..] => return static_build::main(words),
+        ["verify-tag", ref words @ ..] => return tag::main(words),
         // What `bench` starts as servers to compare with.
         ["bare-tiny-http", address, file] => peers::bare_tiny_http(address, file),
         ["floor", address, file] => peers::floor(address, file),

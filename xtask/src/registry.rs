@@ -1,5 +1,5 @@
-//! `push`, `retag` and `inspect` are a program of their own (`crates/registry`), so that nobody who
-//! measures compiles an HTTP client and TLS. Cargo makes it when it is first wanted.
+//! `push`, `retag`, `index` and `inspect` are a program of their own (`crates/registry`), so that
+//! nobody who measures compiles an HTTP client and TLS. Cargo makes it when it is first wanted.
 //!
 //! Passwords come in the environment or on standard input, which both are its own: none passes
 //! through a command line here.

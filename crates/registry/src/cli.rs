@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 use remote::{Lookup, Name, is_tag};
+use sitepack::Digest;
 
 use crate::credentials::Given;
 use crate::failure::Failure;
 use crate::limits::{NAMES_MAX, SECRET_BYTES_MAX};
-use crate::manifest::Family;
+use crate::manifest::{self, Family};
 use crate::reference::Reference;
 use crate::secret::Secret;
 
@@ -19,6 +20,7 @@ pub const USAGE: &str = "\
 usage: cargo xtask push IMAGE.tar NAME[:TAG]… [--media-types keep|docker|oci]
                         [--mount-from REPOSITORY]… [--tags-only]
        cargo xtask retag NAME@sha256:…|NAME:TAG NEWTAG…
+       cargo xtask index NAME[:TAG] sha256:… [sha256:…]…
        cargo xtask inspect NAME[:TAG|@sha256:…] [--json]
 
   --media-types WHICH   convert the manifest, not the layers (CHAPBOOK_MEDIA_TYPES; keep)
@@ -38,6 +40,7 @@ pub(crate) enum Command {
     Help,
     Push(Push),
     Retag(Retag),
+    Index(Index),
     Inspect(Inspect),
 }
 
@@ -54,6 +57,12 @@ pub(crate) struct Push {
 pub(crate) struct Retag {
     pub(crate) reference: Reference,
     pub(crate) tags: Vec<String>,
+    pub(crate) given: Option<Given>,
+}
+
+pub(crate) struct Index {
+    pub(crate) reference: Reference,
+    pub(crate) images: Vec<Digest>,
     pub(crate) given: Option<Given>,
 }
 
@@ -121,12 +130,28 @@ pub(crate) fn parse(
                 given: typed.given(env, stdin)?,
             }))
         }
+        ["index", reference, first, more @ ..] => {
+            let reference = Reference::parse("index", reference)?;
+            if reference.digest.is_some() {
+                let cause = "the digest is the index's own: name no digest";
+                return Err(Failure::unusable("index", &reference.typed, cause));
+            }
+            let images = [first].into_iter().chain(more).map(|text| {
+                let shown = remote::shorten(text);
+                manifest::digest(text).map_err(|cause| Failure::unusable("index", &shown, cause))
+            });
+            Ok(Command::Index(Index {
+                reference,
+                images: images.collect::<Result<Vec<_>, Failure>>()?,
+                given: typed.given(env, stdin)?,
+            }))
+        }
         ["inspect", reference] => Ok(Command::Inspect(Inspect {
             reference: Reference::parse("inspect", reference)?,
             is_json: typed.is_json,
             given: typed.given(env, stdin)?,
         })),
-        _ => Err(usage("push, retag or inspect, and what".to_owned())),
+        _ => Err(usage("push, retag, index or inspect, and what".to_owned())),
     }
 }
 

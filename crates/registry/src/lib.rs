@@ -1,4 +1,4 @@
-//! Registries of container images: `push`, `retag`, `inspect`, by digest.
+//! Registries of container images: `push`, `retag`, `index`, `inspect`, by digest.
 //!
 //! What is promised:
 //!
@@ -13,9 +13,9 @@
 //! 5. Nothing asks for the right to delete, and nothing deletes.
 //! 6. Every wait, every length and every count has a bound (`limits`).
 //!
-//! From the top: `cli`; `push`, `retag`, `inspect`; `layout` reads an image file (`archive`,
-//! `manifest`); `repository` speaks the protocol, with `authority` and `credentials` for what a
-//! 401 asks for; `client` asks, on what the crate `remote` knows of hosts.
+//! From the top: `cli`; `push`, `retag`, `index`, `inspect`; `layout` reads an image file
+//! (`archive`, `manifest`); `repository` speaks the protocol, with `authority` and `credentials`
+//! for what a 401 asks for; `client` asks, on what the crate `remote` knows of hosts.
 
 mod answer;
 mod archive;
@@ -24,6 +24,7 @@ mod cli;
 mod client;
 mod credentials;
 mod failure;
+mod index;
 mod inspect;
 mod layout;
 mod limits;
@@ -68,6 +69,7 @@ pub fn run(
         cli::Command::Help => written(out.write_all(USAGE.as_bytes())),
         cli::Command::Push(push) => push::run(world, &push, out),
         cli::Command::Retag(retag) => retag::run(world, &retag, out),
+        cli::Command::Index(index) => index::run(world, &index, out),
         cli::Command::Inspect(inspect) => inspect::run(world, &inspect, out),
     }
 }

@@ -1,4 +1,4 @@
-//! What `cargo xtask push`, `retag` and `inspect` run.
+//! What `cargo xtask push`, `retag`, `index` and `inspect` run.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};

@@ -20,12 +20,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ureq::tls::TlsConfig;
-
 use self::report::{Clock, post_for_ever};
 use self::sample::{Memory, Sample};
 use super::Url;
-use super::client::{Asked, Client};
+use super::client::{Asked, Client, Tls};
 use crate::limits::{
     HEROKU_FIND_PAUSE_MILLISECONDS, HEROKU_FIND_SECONDS_MAX, HEROKU_POST_SECONDS_MAX,
 };
@@ -38,7 +36,7 @@ const ANSWER_BYTES_MAX: u64 = 64 << 10;
 /// What there is to begin with, found before the sandbox.
 pub(super) struct Prepared {
     url: Url,
-    found: Result<(Vec<SocketAddr>, TlsConfig), String>,
+    found: Result<(Vec<SocketAddr>, Tls), String>,
     memory: Memory,
 }
 
@@ -99,7 +97,7 @@ impl Prepared {
     }
 }
 
-fn find(url: &Url) -> Result<(Vec<SocketAddr>, TlsConfig), String> {
+fn find(url: &Url) -> Result<(Vec<SocketAddr>, Tls), String> {
     let env = |name: &str| std::env::var(name).ok();
     let (authority, port) = (url.authority(), url.port());
     let look = move || resolve::addresses(&authority, port);

@@ -42,6 +42,9 @@ fn wrong_usage_is_told_before_anything_is_done() {
             "needs a tag",
         ),
         (&["retag", a], "see cargo xtask push --help"),
+        (&["index", a], "see cargo xtask push --help"),
+        (&["index", a, "sha256:00"], "64 lower-case"),
+        (&["index", &digest, "sha256:00"], "name no digest"),
         (&["retag", a, "b/c"], "the tag is malformed"),
         (
             &["retag", &server.name("a"), "b"],

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::image::{DOCKER, Image, OCI, digest};
+use crate::image::{DOCKER, Image, OCI, OCI_INDEX, digest};
 use crate::{Place, has};
 
 const TOOL: &str = "docker-registry";
@@ -192,4 +192,59 @@ fn docker_registry_is_shown_the_password() {
         printed,
         format!("{}@{}\n", registry.name("poems"), image.digest())
     );
+}
+
+#[test]
+fn an_index_names_images_that_are_there() {
+    if !has(TOOL) || !has("skopeo") {
+        return;
+    }
+    let place = Place::new();
+    let registry = Registry::start(place.path(), "");
+    let name = |tag: &str| registry.name(&format!("poems{tag}"));
+    let images = ["amd64", "arm64"].map(Image::new);
+    for (image, tag) in images.iter().zip(["one", "two"]) {
+        let file = place.file(tag, image.both());
+        place.run(&["push", file.to_str().unwrap(), &name("")]);
+    }
+    let [one, two] = images.map(|image| image.digest());
+    let printed = place.run(&["index", &name(":v1"), &two, &one]);
+    let told = place.run(&["inspect", &name(":v1"), "--json"]);
+    for part in [OCI_INDEX, "linux/amd64", "linux/arm64", &one, &two] {
+        assert!(told.contains(part), "{told}");
+    }
+    let digest = printed.trim_end().rsplit_once('@').unwrap().1;
+    assert!(told.contains(digest), "{told}");
+    // The order of names is nobody's business; without a tag there is a digest alone.
+    assert_eq!(place.run(&["index", &name(""), &one, &two]), printed);
+    for (architecture, image) in [("amd64", &one), ("arm64", &two)] {
+        let tag = format!("docker://{}", name(":v1"));
+        let choose = ["--override-os", "linux", "--override-arch", architecture];
+        let inspect = ["inspect", "--tls-verify=false", "--config", &tag];
+        let seen = skopeo(&place, &[&choose[..], &inspect].concat());
+        let seen = String::from_utf8(seen).unwrap();
+        assert!(seen.contains(architecture), "{image}: {seen}");
+    }
+
+    let missing = format!("sha256:{}", "0".repeat(64));
+    // Docker's words for one of them.
+    let printed = place.run(&[
+        "push",
+        place.path().join("one").to_str().unwrap(),
+        &name(":d"),
+        "--media-types",
+        "docker",
+    ]);
+    let docker = printed.trim_end().rsplit_once('@').unwrap().1;
+    for (images, cause) in [
+        (&[&*one, &one][..], "two images are for linux/amd64"),
+        (&[&*one, &missing], "404 Not Found"),
+        (&[digest], "it is an index itself"),
+        (&[docker, &two], "the images are of both families"),
+    ] {
+        let told = place.fails(&[&["index", &name(":v2")], images].concat());
+        assert!(told.contains(cause), "{told}");
+    }
+    let none = place.fails(&["inspect", &name(":v2")]);
+    assert!(none.contains("404 Not Found"), "{none}");
 }

@@ -1,0 +1,126 @@
+//! What is asked of git: objects by their full names. Its settings, and objects that replace
+//! others, do not count.
+
+use std::process::{Command, Stdio};
+
+use super::Failure;
+
+/// A tag's message is a page or two, a policy some dozens of keys.
+const OBJECT_BYTES_MAX: u64 = 1 << 20;
+
+/// The repository here.
+pub(super) struct Git(());
+
+/// An object, and what it is.
+pub(super) struct Object {
+    pub(super) id: String,
+    pub(super) kind: String,
+}
+
+impl Git {
+    pub(super) fn here() -> Git {
+        Git(())
+    }
+
+    /// What a full reference names, before anything is peeled off.
+    pub(super) fn object(&self, reference: &str) -> Result<Object, Failure> {
+        let known = self.ask(&["check-ref-format", reference]);
+        known.map_err(|_| Failure::Unusable("it is no name of a tag".to_owned()))?;
+        let id = self.resolve(reference)?;
+        let id = id.ok_or_else(|| Failure::Unusable("there is no such tag here".to_owned()))?;
+        let kind = self.text(&["cat-file", "-t", &id])?;
+        Ok(Object { id, kind })
+    }
+
+    /// The content of a tag object.
+    pub(super) fn tag(&self, object: &Object) -> Result<Vec<u8>, Failure> {
+        self.bounded("tag", &object.id)
+    }
+
+    /// The commit of a branch. § `git rev-parse main` would take a tag of that name before the
+    /// branch, so only full names are asked for.
+    pub(super) fn branch(&self, name: &str) -> Result<Option<String>, Failure> {
+        let full = ["refs/heads/", "refs/remotes/"];
+        let candidates = match full.iter().any(|room| name.starts_with(room)) {
+            true => vec![name.to_owned()],
+            false => full
+                .iter()
+                .rev()
+                .map(|room| format!("{room}{name}"))
+                .collect(),
+        };
+        for candidate in candidates {
+            if let Some(commit) = self.resolve(&candidate)? {
+                return Ok(Some(commit));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A file of a commit; None if it is not there.
+    pub(super) fn file(&self, commit: &str, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let named = format!("{commit}:{path}");
+        if self.ask(&["cat-file", "-e", &named]).is_err() {
+            return Ok(None);
+        }
+        self.bounded("blob", &named).map(Some)
+    }
+
+    /// The names in a directory of a commit; none if it is not there.
+    pub(super) fn names(&self, commit: &str, path: &str) -> Result<Vec<String>, Failure> {
+        let room = format!("{commit}:{path}");
+        if self.ask(&["cat-file", "-e", &room]).is_err() {
+            return Ok(Vec::new());
+        }
+        let names = self.text(&["ls-tree", "--name-only", "-z", &room])?;
+        let names = names.split('\0').filter(|name| !name.is_empty());
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    fn resolve(&self, reference: &str) -> Result<Option<String>, Failure> {
+        if self
+            .ask(&["show-ref", "--verify", "--quiet", reference])
+            .is_err()
+        {
+            // Nothing there, or no repository at all.
+            self.text(&["rev-parse", "--git-dir"])?;
+            return Ok(None);
+        }
+        let line = self.text(&["show-ref", "--verify", "--hash", reference])?;
+        Ok(Some(line))
+    }
+
+    fn bounded(&self, kind: &str, object: &str) -> Result<Vec<u8>, Failure> {
+        let bytes = self.text(&["cat-file", "-s", object])?;
+        if bytes
+            .parse()
+            .is_ok_and(|bytes: u64| bytes > OBJECT_BYTES_MAX)
+        {
+            return Err(Failure::Refused(format!("`{object}` has {bytes} bytes")));
+        }
+        self.ask(&["cat-file", kind, object])
+    }
+
+    fn text(&self, words: &[&str]) -> Result<String, Failure> {
+        let told = self.ask(words)?;
+        Ok(String::from_utf8_lossy(&told).trim_end().to_owned())
+    }
+
+    fn ask(&self, words: &[&str]) -> Result<Vec<u8>, Failure> {
+        let mut git = Command::new("git");
+        git.args(["--no-replace-objects"]).args(words);
+        let told = git.stdin(Stdio::null()).output();
+        let failed = |cause: &str| {
+            let words = words.join(" ");
+            Failure::Unusable(format!("failed to run `git {words}`: {cause}"))
+        };
+        let told = told.map_err(|error| failed(&format!("{error} (apt-get install git)")))?;
+        match told.status.success() {
+            true => Ok(told.stdout),
+            false => {
+                let said = String::from_utf8_lossy(&told.stderr);
+                Err(failed(said.lines().next().unwrap_or_default()))
+            }
+        }
+    }
+}
