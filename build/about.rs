@@ -3,15 +3,21 @@
 use std::env;
 use std::error::Error;
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use flate2::{Compression, write::ZlibEncoder};
+use packages::{Build, packages};
 use stamp::Stamp;
 
+#[path = "packages.rs"]
+mod packages;
 #[path = "stamp.rs"]
 mod stamp;
 
-/// Tells cargo the variables, each through `directive`, and what they depend on.
+/// Tells cargo the variables, each through `directive`, and what they depend on; and lists the packages.
 ///
 /// # Errors
 ///
@@ -45,5 +51,53 @@ pub(crate) fn tell(
     ] {
         directive("rustc-env", &format_args!("CHAPBOOK_{name}={value}"));
     }
+    directive("rustc-check-cfg", &"cfg(chapbook_packages)");
+    let required = option("CHAPBOOK_PACKAGES").map(|told| match told.as_str() {
+        "required" => Ok(()),
+        _ => Err(format!(
+            "CHAPBOOK_PACKAGES=`{}` is not `required`",
+            told.escape_default()
+        )),
+    });
+    let required = required.transpose()?.is_some();
+    match list(&directory, &features, directive) {
+        Ok(file) => {
+            directive("rustc-cfg", &"chapbook_packages");
+            directive(
+                "rustc-env",
+                &format_args!("CHAPBOOK_PACKAGES_FILE={}", file.display()),
+            );
+        }
+        Err(error) if required => return Err(error),
+        // Whoever compiles in a way of their own has an executable, which says what it lacks.
+        Err(error) => directive(
+            "warning",
+            &format_args!("without a list of packages: {error}"),
+        ),
+    }
     Ok(())
+}
+
+/// Writes the list of packages that goes into the executable.
+fn list(
+    directory: &Path,
+    features: &str,
+    directive: &dyn Fn(&str, &dyn Display),
+) -> Result<PathBuf, Box<dyn Error>> {
+    for input in ["Cargo.lock", "Cargo.toml"] {
+        directive("rerun-if-changed", &input);
+    }
+    let scratch = PathBuf::from(env::var("OUT_DIR")?);
+    let packages = packages(&Build {
+        cargo: &env::var("CARGO")?,
+        directory,
+        scratch: &scratch,
+        target: &env::var("TARGET")?,
+        features,
+    })?;
+    let mut coded = ZlibEncoder::new(Vec::new(), Compression::best());
+    coded.write_all(packages.to_string().as_bytes())?;
+    let file = scratch.join("packages.json.z");
+    fs::write(&file, coded.finish()?)?;
+    Ok(file)
 }

@@ -10,6 +10,8 @@ cd "$(dirname "$0")/.."
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_BUILD_TARGET
 target="${CHAPBOOK_TARGET:-$(rustc -vV | sed -n 's/^host: //p')}"
 crates="${CARGO_HOME:-$HOME/.cargo}/registry/src"
+# What is shipped says what it is made of.
+export CHAPBOOK_PACKAGES=required
 set -- --target "$target" "$@"
 if [ -d vendor ]; then
     crates=

@@ -112,6 +112,27 @@ pub fn bytes() -> io::Result<&'static [u8]> {
     Ok(APPENDED_SITE.get_or_init(|| bytes))
 }
 
+/// The packages that this executable is made of, as `build/packages.rs` listed them, in zlib's
+/// format. Where `cargo auditable` would put them, so that its readers find them.
+#[cfg(chapbook_packages)]
+#[used]
+#[expect(unsafe_code, reason = "a section has a name")]
+// SAFETY: no other section is called so, and what it holds are plain bytes.
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,.dep-v0"))]
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".dep-v0"))]
+static PACKAGES: [u8; include_bytes!(env!("CHAPBOOK_PACKAGES_FILE")).len()] =
+    *include_bytes!(env!("CHAPBOOK_PACKAGES_FILE"));
+
+/// The packages that this executable is made of, if it was built with a list of them.
+#[must_use]
+pub fn packages() -> Option<&'static [u8]> {
+    #[cfg(chapbook_packages)]
+    let packages = Some(&PACKAGES[..]);
+    #[cfg(not(chapbook_packages))]
+    let packages = None;
+    packages
+}
+
 /// This executable's file. Without `/proc`, as in an empty root, by the name that it was started
 /// under.
 ///

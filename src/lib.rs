@@ -45,6 +45,8 @@ pub mod request;
 mod resolve;
 pub mod response;
 pub mod sandbox;
+#[cfg(feature = "image")]
+pub mod sbom;
 pub mod server;
 
 pub use commands::{START_FIELDS, refuse, run};

@@ -4,6 +4,10 @@
 /// request line.
 pub const TARGET_BYTES_MAX: usize = 8_192;
 
+/// The most bytes that the list of an executable's packages is read to. 110 packages take 25 KB.
+#[cfg(feature = "image")]
+pub(crate) const PACKAGES_BYTES_MAX: u64 = 4_194_304;
+
 /// The longest field section in bytes; 431 beyond. nginx takes 32 KiB, browsers with many cookies
 /// send 16.
 pub const FIELD_SECTION_BYTES_MAX: usize = 32_768;

@@ -467,6 +467,15 @@ pub(super) const FLAGS: &[Flag] = &[
         commands: &["ls", "version", "check"],
         help: "print JSON",
     },
+    #[cfg(feature = "image")]
+    Flag {
+        long: "sbom",
+        short: None,
+        value: None,
+        variable: "CHAPBOOK_SBOM",
+        commands: &["version"],
+        help: "print what this executable is made of, as CycloneDX JSON",
+    },
 ];
 
 /// A command and how it is called.

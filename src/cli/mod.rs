@@ -74,6 +74,9 @@ pub enum Command {
         /// As JSON.
         json: bool,
     },
+    /// Say what this executable is made of.
+    #[cfg(feature = "image")]
+    Sbom,
     /// Say how to use it.
     Help(String),
 }
@@ -293,9 +296,7 @@ pub fn parse(
         return Ok(Command::Help(help(typed.command.as_deref().filter(known))));
     }
     if typed.version {
-        return Ok(Command::Version {
-            json: typed.json()?,
-        });
+        return typed.version();
     }
     match typed.command.as_deref().unwrap_or("serve") {
         "serve" => Ok(Command::Serve(Box::new(typed.serve()?))),
@@ -318,9 +319,7 @@ pub fn parse(
         }),
         "verify" => typed.no_argument().map(|()| Command::Verify),
         "healthcheck" => typed.healthcheck(),
-        "version" => Ok(Command::Version {
-            json: typed.json()?,
-        }),
+        "version" => typed.version(),
         "help" => Ok(Command::Help(help(None))),
         other => {
             let names: Vec<&str> = COMMANDS.iter().map(|usage| usage.name).collect();
@@ -381,6 +380,21 @@ mod tests {
         assert_eq!(listens("", &both), "127.0.0.1:6000");
         assert_eq!(listens("serve --listen unix:/tmp/x", &[]), "unix:/tmp/x");
         assert_eq!(listens("", &[("CHAPBOOK_PORT", "tcp://10.0.0.1:80")]), "");
+    }
+
+    #[cfg(feature = "image")]
+    #[test]
+    fn versions_and_packages() {
+        for (typed, expected) in [
+            ("version --sbom", Ok(Command::Sbom)),
+            ("-V --sbom", Ok(Command::Sbom)),
+            ("version --sbom --json", Ok(Command::Sbom)),
+            ("ls --sbom", Err("--sbom does not go with `ls`".to_owned())),
+        ] {
+            assert_eq!(read(typed, &[]), expected, "{typed}");
+        }
+        let by_variable = read("version", &[("CHAPBOOK_SBOM", "1")]);
+        assert_eq!(by_variable, Ok(Command::Sbom));
     }
 
     #[test]

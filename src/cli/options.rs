@@ -174,6 +174,15 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         Ok(Command::Healthcheck { target, header })
     }
 
+    pub(super) fn version(&self) -> Result<Command, Failure> {
+        let json = self.json()?;
+        #[cfg(feature = "image")]
+        if self.switch("sbom")? {
+            return Ok(Command::Sbom); // which is JSON in any case
+        }
+        Ok(Command::Version { json })
+    }
+
     pub(super) fn json(&self) -> Result<bool, Failure> {
         self.no_argument()?;
         self.switch("json")

@@ -88,7 +88,8 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
         let command = self.command.as_deref().unwrap_or("serve");
         for flag in FLAGS {
             let typed = self.flags.iter().any(|(name, _)| *name == flag.long);
-            let fits = flag.commands.contains(&command) || (self.version && flag.long == "json");
+            let fits = flag.commands.contains(&command)
+                || (self.version && flag.commands.contains(&"version"));
             if typed && !fits {
                 let message = format!("--{} does not go with `{command}`", flag.long);
                 return Err(Failure::unusable(message));

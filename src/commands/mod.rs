@@ -23,6 +23,8 @@ mod part;
 #[cfg(feature = "pack")]
 mod poems;
 mod respawn;
+#[cfg(feature = "image")]
+mod sbom;
 mod serve;
 mod start;
 mod verify;
@@ -71,6 +73,8 @@ pub fn run(command: Command) -> ExitCode {
         Command::Verify => verify::run(),
         Command::Healthcheck { target, header } => healthcheck::run(&target, header),
         Command::Version { json } => version::run(json),
+        #[cfg(feature = "image")]
+        Command::Sbom => sbom::run(),
         Command::Help(text) => print(text.as_bytes()),
     };
     match done {

@@ -173,7 +173,7 @@ fn files(directory: &Path) -> Vec<String> {
 
 /// What the image of the default build may measure: what it does, and little more. 4 MB, and 2 to
 /// pull, are wanted: docs/decisions/0021.
-const UNPACKED_BYTES_MAX: u64 = 4_700_000;
+const UNPACKED_BYTES_MAX: u64 = 4_740_000;
 const PULLED_BYTES_MAX: u64 = 2_300_000;
 
 #[test]

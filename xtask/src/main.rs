@@ -8,7 +8,11 @@ mod image;
 mod peers;
 mod registry;
 mod server;
+#[expect(dead_code, reason = "what Cargo is told to watch is build.rs's alone")]
+#[path = "../../build/stamp.rs"]
+mod stamp;
 mod static_build;
+mod supply;
 mod tag;
 
 use std::process::ExitCode;
@@ -34,6 +38,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                     build the Dockerfile with docker, podman or buildah; docs/image.md has the knobs
   image run [--engine NAME] [--dry-run] [env-NAME=VALUE]... [-- ARGUMENT]...
                     run that image, read-only and without capabilities, until Ctrl-C
+  sbom              print the bill of materials of these sources, as CycloneDX JSON
+  deny              check licences, sources and doubles of all packages, by deny.toml
+  bundle -o DIR     write all that is needed where there is no network: docs/bundle.md
   archives DIR VERSION
                     the archives of a release, of each DIR/ARCH/chapbook, and their checksums
   push, retag, index, inspect
@@ -44,6 +51,35 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
 /// What a task ends with: nothing, or one line that says what could not be done.
 type Done = Result<(), String>;
+
+/// How a command ends that reads its own words.
+enum Ended {
+    Done(Done),
+    /// It was asked how it is called.
+    Help(&'static str),
+    /// It was called otherwise.
+    Wrong(&'static str),
+}
+
+impl Ended {
+    fn code(self) -> ExitCode {
+        match self {
+            Ended::Done(Ok(())) => ExitCode::SUCCESS,
+            Ended::Done(Err(message)) => {
+                eprintln!("xtask: {message}");
+                ExitCode::FAILURE
+            }
+            Ended::Help(usage) => {
+                print!("{usage}");
+                ExitCode::SUCCESS
+            }
+            Ended::Wrong(usage) => {
+                eprint!("{usage}");
+                ExitCode::from(2)
+            }
+        }
+    }
+}
 
 fn main() -> ExitCode {
     let typed: Vec<_> = std::env::args_os().skip(1).collect();
@@ -67,6 +103,9 @@ fn main() -> ExitCode {
         ["archives", ref words @ ..] => return archives::main(words),
         ["ci", ref words @ ..] => return ci::main(words),
         ["image", ref words @ ..] => return image::main(words),
+        ["sbom", ref words @ ..] => return supply::sbom(words).code(),
+        ["deny", ref words @ ..] => return supply::deny(words).code(),
+        ["bundle", ref words @ ..] => return supply::bundle(words).code(),
         ["static", ref words @ ..] => return static_build::main(words),
         ["verify-tag", ref words @ ..] => return tag::main(words),
         // What `bench` starts as servers to compare with.

@@ -82,6 +82,14 @@ pub(super) const STEPS: &[Step] = &[
         commands: &["cargo clippy --workspace --all-targets -- -D warnings"],
     },
     Step {
+        name: "deny",
+        what: "licences, sources and doubles of all packages",
+        is_default: true,
+        is_linux_only: false,
+        tools: &[],
+        commands: &["cargo xtask deny"],
+    },
+    Step {
         name: "build",
         what: "the executable as it is released",
         is_default: true,

@@ -13,9 +13,6 @@ mod knobs;
 mod plan;
 mod run;
 mod settings;
-#[expect(dead_code, reason = "what Cargo is told to watch is build.rs's alone")]
-#[path = "../../../build/stamp.rs"]
-mod stamp;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

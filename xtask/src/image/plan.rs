@@ -6,8 +6,8 @@ use std::process::Command;
 use super::engine::{Engine, Invocation};
 use super::knobs::{ARGUMENTS, PROXIES};
 use super::settings::Settings;
-use super::stamp::Stamp;
 use super::{Failure, data};
+use crate::stamp::Stamp;
 
 /// The name of images whose project is not told.
 const PROJECT: &str = "chapbook";

@@ -4,7 +4,7 @@ use super::Failure;
 use super::engine::{Invocation, Kind};
 use super::plan;
 use super::settings::Settings;
-use super::stamp::Stamp;
+use crate::stamp::Stamp;
 
 /// The port within, unless another was built in.
 const PORT: &str = "8080";

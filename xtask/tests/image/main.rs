@@ -28,7 +28,7 @@ use proxy::Proxy;
 
 /// The most that an image of the default build may take, unpacked and as a gzip layer: what it
 /// takes, and little more. 4 MB and 2 are wanted: docs/decisions/0021.
-const UNPACKED_BYTES_MAX: u64 = 4_700_000;
+const UNPACKED_BYTES_MAX: u64 = 4_740_000;
 const PACKED_BYTES_MAX: usize = 2_300_000;
 
 /// What every build here is told.

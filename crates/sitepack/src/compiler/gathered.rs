@@ -154,7 +154,7 @@ impl Gathered {
             findings.extend(rules.findings(index.targets.keys().map(SitePath::as_str)));
         }
         findings.sort_unstable();
-        let mut inputs = vec![PathBuf::from(theme::DIRECTORY)];
+        let mut inputs: Vec<PathBuf> = Vec::from_iter(theme::theme_directory().map(PathBuf::from));
         inputs.append(&mut self.inputs);
         let compiled = Compiled {
             bytes: Vec::new(),

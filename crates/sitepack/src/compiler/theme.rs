@@ -11,13 +11,16 @@ use super::error::Error;
 #[folder = "theme"]
 struct Files;
 
-/// The theme's directory, for build scripts to watch.
-pub(crate) const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/theme");
-
-/// What a compiler reads besides its sources: nothing, but in debug builds the theme.
+/// What a compiler reads besides its sources: nothing, but in debug builds the theme. A release has
+/// it compiled in, and names no directory of the machine that built it: its bytes would hang on where
+/// that was.
 #[must_use]
 pub fn theme_directory() -> Option<&'static Path> {
-    cfg!(debug_assertions).then_some(Path::new(DIRECTORY))
+    #[cfg(debug_assertions)]
+    let directory = Some(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/theme")));
+    #[cfg(not(debug_assertions))]
+    let directory = None;
+    directory
 }
 
 /// The bytes of a file of the theme.

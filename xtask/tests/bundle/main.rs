@@ -1,0 +1,201 @@
+//! What executables are made of: told, held to the rules, and built again without a network.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap()
+}
+
+fn xtask(words: &[&str]) -> Command {
+    let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    xtask.args(words).current_dir(root());
+    xtask
+}
+
+fn said(output: &Output) -> String {
+    let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    format!("{}\n{out}{err}", output.status)
+}
+
+fn succeeded(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", said(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Says loudly that a test did not run; where CI has the tools, that is a failure.
+fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+    let ours = std::env::var_os("CHAPBOOK_CI_TOOLS").is_some();
+    assert!(!ours, "CI has to have what this needs: {why}");
+}
+
+#[test]
+fn wrong_words_are_wrong() {
+    for words in [
+        &["sbom", "-x"][..],
+        &["deny", "x"],
+        &["bundle"],
+        &["bundle", "-o"],
+    ] {
+        let output = xtask(words).output().unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{words:?}: {}",
+            said(&output)
+        );
+        assert!(said(&output).contains("usage: cargo xtask"), "{words:?}");
+    }
+    for name in ["sbom", "deny", "bundle"] {
+        assert!(succeeded(&mut xtask(&[name, "--help"])).contains(name));
+    }
+}
+
+#[test]
+fn packages_are_as_deny_toml_wants_them() {
+    assert!(succeeded(&mut xtask(&["deny"])).contains("packages are as"));
+}
+
+#[test]
+fn the_same_sources_have_the_same_bill_of_materials() {
+    let one = succeeded(&mut xtask(&["sbom"]));
+    assert_eq!(one, succeeded(&mut xtask(&["sbom"])));
+    let document: Value = serde_json::from_str(&one).unwrap();
+    let components = document["components"].as_array().unwrap();
+    let named = |name: &str| {
+        components
+            .iter()
+            .find(|component| component["name"] == name)
+    };
+    assert_eq!(named("tiny_http").unwrap()["scope"], "required");
+    assert_eq!(named("include_dir_macros").unwrap()["scope"], "excluded");
+    assert!(named("tempfile").is_some(), "the compiler's");
+    assert!(named("spdx").is_none(), "xtask's");
+    assert!(named("rustls").is_none(), "of a feature that is off");
+    assert!(named("windows-sys").is_none(), "of another system");
+    let fetching = succeeded(&mut xtask(&["sbom", "--features", "default,fetch"]));
+    assert!(fetching.contains("\"pkg:cargo/rustls@"));
+    // Everything that is named is there, and everything from elsewhere has its digest.
+    let mut names: Vec<&str> = components
+        .iter()
+        .map(|one| one["bom-ref"].as_str().unwrap())
+        .collect();
+    names.push(
+        document["metadata"]["component"]["bom-ref"]
+            .as_str()
+            .unwrap(),
+    );
+    for edges in document["dependencies"].as_array().unwrap() {
+        let all = edges["dependsOn"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .chain([&edges["ref"]]);
+        for name in all {
+            assert!(names.contains(&name.as_str().unwrap()), "{name}");
+        }
+    }
+    for component in components {
+        let digest = component["hashes"][0]["content"]
+            .as_str()
+            .unwrap_or_default();
+        let is_ours = ["sitepack", "remote"].contains(&component["name"].as_str().unwrap());
+        assert_eq!(digest.len(), if is_ours { 0 } else { 64 }, "{component}");
+        assert!(
+            component["licenses"][0]["expression"].is_string(),
+            "{component}"
+        );
+    }
+}
+
+/// Two builds for size, several minutes. Moved between them, so that no directory is in it.
+#[test]
+#[ignore = "compiles twice: four minutes of two cores"]
+fn a_bundle_builds_itself_again_without_a_network() {
+    if let Err(why) = may_unshare() {
+        return skipped(&why);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (made, moved) = (
+        directory.path().join("made"),
+        directory.path().join("moved"),
+    );
+    let name = made.to_str().unwrap();
+    let mut bundle = xtask(&["bundle", "-o", name]);
+    succeeded(bundle.env("CARGO_TARGET_DIR", directory.path().join("target")));
+    let again = xtask(&["bundle", "-o", name]).output().unwrap();
+    assert!(said(&again).contains("it exists"), "{}", said(&again));
+    fs::rename(&made, &moved).unwrap();
+
+    succeeded(
+        Command::new("sha256sum")
+            .args(["--check", "--quiet", "SHA256SUMS"])
+            .current_dir(&moved),
+    );
+    let image = fs::read_to_string(moved.join("kit/compose/compose.yaml")).unwrap();
+    assert!(image.contains("localhost/chapbook@sha256:"), "{image}");
+    let executable = moved.join("bin/chapbook");
+    let told = fs::read_to_string(moved.join("sbom.cdx.json")).unwrap();
+    assert_eq!(
+        told,
+        succeeded(Command::new(&executable).args(["version", "--sbom"]))
+    );
+    packages_are_found(&executable, &told);
+
+    // A cargo that has downloaded nothing.
+    let home = directory.path().join("home");
+    fs::create_dir(&home).unwrap();
+    let rebuild = || {
+        let mut sh = Command::new("unshare");
+        sh.args(["--map-root-user", "--net", "sh", "rebuild.sh"])
+            .current_dir(&moved);
+        sh.env("CARGO_HOME", &home);
+        sh
+    };
+    assert!(succeeded(&mut rebuild()).contains("the same as bin/chapbook"));
+
+    let changed = moved.join("source/README.md");
+    fs::write(&changed, "changed").unwrap();
+    let output = rebuild().output().unwrap();
+    assert!(!output.status.success(), "{}", said(&output));
+    assert!(
+        said(&output).contains("source/README.md: FAILED"),
+        "{}",
+        said(&output)
+    );
+}
+
+/// What `cargo auditable`'s own reader finds, is what the executable tells.
+fn packages_are_found(executable: &Path, told: &str) {
+    let info = auditable_info::json_from_file(executable, auditable_info::Limits::default());
+    let info: Value = serde_json::from_str(&info.unwrap()).unwrap();
+    let told: Value = serde_json::from_str(told).unwrap();
+    let all = info.get("packages").and_then(Value::as_array).unwrap();
+    let components = told.get("components").and_then(Value::as_array);
+    assert_eq!(all.len(), components.unwrap().len() + 1);
+    assert_eq!(
+        all.iter().filter(|package| package["root"] == true).count(),
+        1
+    );
+}
+
+fn may_unshare() -> Result<(), String> {
+    let words = ["--map-root-user", "--net", "true"];
+    let output = Command::new("unshare").args(words).output();
+    let output = output.map_err(|error| format!("`unshare` (util-linux): {error}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!(
+            "user namespaces are not permitted: {}",
+            said(&output)
+        )),
+    }
+}
