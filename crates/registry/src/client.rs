@@ -162,7 +162,12 @@ impl<'a> Client<'a> {
         Err(Trouble::Final("there is no end of redirects".to_owned()))
     }
 
-    fn once(&self, request: Request<'_>, sink: Option<&mut dyn Write>) -> Result<Answer, Trouble> {
+    /// One request, and whatever is answered, be it a redirect.
+    pub(crate) fn once(
+        &self,
+        request: Request<'_>,
+        sink: Option<&mut dyn Write>,
+    ) -> Result<Answer, Trouble> {
         let address = request.address;
         let refused = |cause: String| Trouble::Final(format!("`{address}`: {cause}"));
         let proxy = proxy_for(address, self.world.env).map_err(refused)?;

@@ -189,22 +189,23 @@ impl<'a> Programs<'a> {
                 "`ssh`: it made the directory `{shown}`, which is none"
             ));
         }
-        let there = |name: &str| format!("{made}/{name}");
-        for (from, name) in [
-            (executable, "chapbook"),
-            (service, "chapbook.service"),
-            (socket, "chapbook.socket"),
-        ] {
-            let to = format!("{host}:{}", there(name));
-            self.run(&["scp", "-q", from, &to], &[], None)?;
-        }
-        let [executable, service, socket] =
-            ["chapbook", "chapbook.service", "chapbook.socket"].map(there);
-        let sudo = ["ssh", host, "sudo", "-n", "sh", "-s", "--"];
-        let words = [&sudo[..], &[&executable, &service, &socket]].concat();
-        let done = self.run(&words, &[], Some(INSTALL));
+        let done = self.install(host, &made, [executable, service, socket]);
+        // However that went.
         let cleared = self.run(&["ssh", host, "rm", "-rf", &made], &[], None);
         done.and(cleared)
+    }
+
+    /// Files into a directory of a host, and the script with them.
+    fn install(&self, host: &str, made: &str, files: [&str; 3]) -> Result<(), String> {
+        let names = ["chapbook", "chapbook.service", "chapbook.socket"];
+        let there = names.map(|name| format!("{made}/{name}"));
+        for (from, to) in files.iter().zip(&there) {
+            let to = format!("{host}:{to}");
+            self.run(&["scp", "-q", from, &to], &[], None)?;
+        }
+        let sudo = ["ssh", host, "sudo", "-n", "sh", "-s", "--"];
+        let there = there.each_ref().map(String::as_str);
+        self.run(&[&sudo[..], &there].concat(), &[], Some(INSTALL))
     }
 
     fn run(

@@ -111,6 +111,15 @@ fn google(world: &World<'_>, out: &mut dyn Write) -> Result<Given, String> {
     Ok(Given { user, password })
 }
 
+/// How a registry may say that a tag stays: that it must not, may not, or cannot be moved.
+const REFUSALS: [&str; 5] = [
+    "answered 400",
+    "answered 403",
+    "answered 405",
+    "answered 409",
+    "answered 412",
+];
+
 /// A tag that means the image already is left alone.
 fn name_it(repository: &Repository<'_>, tag: &str, root: &Manifest) -> Result<(), String> {
     let meaning = repository.meaning(tag)?;
@@ -119,7 +128,7 @@ fn name_it(repository: &Repository<'_>, tag: &str, root: &Manifest) -> Result<()
     }
     let put = repository.put(tag, root);
     put.map_err(|cause| match meaning {
-        Some(other) if cause.contains("answered 4") => format!(
+        Some(other) if REFUSALS.iter().any(|status| cause.contains(status)) => format!(
             "it means sha256:{other}, and the registry keeps it so: tags may be immutable there. \
              The image is there by its digest: deploy that, or take a new tag ({cause})"
         ),

@@ -157,9 +157,14 @@ impl<'a> Api<'a> {
             authorization: None,
             bytes_max: STREAM_BYTES_MAX,
         };
-        let answer = self.client.exchange_into(request, Some(&mut lines));
+        // No redirect is followed: where it would lead, nobody has looked.
+        let answer = self.client.once(request, Some(&mut lines));
         lines.end().map_err(|error| error.to_string())?;
-        match answer.map_err(Trouble::into_cause)? {
+        let hidden = |trouble: Trouble| {
+            let cause = trouble.into_cause();
+            cause.replace(&address.to_string(), "its stream")
+        };
+        match answer.map_err(hidden)? {
             answer if answer.status == 200 => Ok(()),
             answer => Err(format!("it answered {}", answer.said())),
         }

@@ -1,20 +1,32 @@
 #!/bin/sh
-# Puts chapbook and its units in place and starts it; what was there comes back if it does not
-# answer. Root runs it: sh -s -- EXECUTABLE SERVICE SOCKET
+# Puts chapbook and its units in place and starts it. What was there comes back, units included, if
+# it cannot be started or does not answer. Root runs it: sh -s -- EXECUTABLE SERVICE SOCKET
 set -eu
 executable=$1 service=$2 socket=$3
 # Another root is for trying it.
 root=${CHAPBOOK_ROOT:-}
 bin=$root/usr/local/bin units=$root/etc/systemd/system
+# A socket that listens keeps its address until it is stopped, which costs who connects meanwhile.
+moved=
+cmp -s "$socket" "$units/chapbook.socket" || moved=yes
+
 # A name of its own, and a rename: what runs keeps its file, and nobody starts half of one.
-install -m 755 "$executable" "$bin/chapbook.new"
-if [ -e "$bin/chapbook" ]; then
-    ln -f "$bin/chapbook" "$bin/chapbook.old"
-fi
-mv -f "$bin/chapbook.new" "$bin/chapbook"
-install -m 644 "$service" "$units/chapbook.service"
-install -m 644 "$socket" "$units/chapbook.socket"
-answers() {
+place() {
+    install -m "$1" "$2" "$3.new"
+    rm -f "$3.old"
+    if [ -e "$3" ]; then
+        ln "$3" "$3.old"
+    fi
+    mv -f "$3.new" "$3"
+}
+
+start() {
+    systemctl daemon-reload || return 1
+    systemctl enable chapbook.socket chapbook.service || return 1
+    if [ -n "$moved" ]; then
+        systemctl stop chapbook.service chapbook.socket || return 1
+    fi
+    systemctl start chapbook.socket || return 1
     systemctl restart chapbook.service || return 1
     tries=0
     until "$bin/chapbook" healthcheck; do
@@ -23,16 +35,24 @@ answers() {
         sleep 1
     done
 }
-systemctl daemon-reload
-systemctl enable --now chapbook.socket
-systemctl enable chapbook.service
-if answers; then
+
+place 755 "$executable" "$bin/chapbook"
+place 644 "$service" "$units/chapbook.service"
+place 644 "$socket" "$units/chapbook.socket"
+if start; then
     exit 0
 fi
-echo "chapbook does not answer" >&2
+echo "chapbook was not started, or does not answer" >&2
 if [ -e "$bin/chapbook.old" ]; then
-    mv -f "$bin/chapbook.old" "$bin/chapbook"
-    systemctl restart chapbook.service
-    echo "the executable of before runs again" >&2
+    for file in "$bin/chapbook" "$units/chapbook.service" "$units/chapbook.socket"; do
+        if [ -e "$file.old" ]; then
+            mv -f "$file.old" "$file"
+        fi
+    done
+    if start; then
+        echo "what was there before runs again" >&2
+    else
+        echo "what was there before is back, and does not answer either" >&2
+    fi
 fi
 exit 1

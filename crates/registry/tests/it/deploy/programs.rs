@@ -201,46 +201,55 @@ fn a_host_gets_the_executable_and_its_units() {
     assert_eq!(log(&evil).len(), 2);
 }
 
-/// The script that a host runs: in a root of its own, with an executable that answers, and then
-/// one that does not.
+/// The script that a host runs, in a root of its own: what does not answer gives way, and so does
+/// what systemd does not take.
 #[test]
 fn what_does_not_answer_gives_way_to_what_was_there() {
+    // It takes no unit that says so.
+    let systemctl =
+        "[ \"$1\" != enable ] || ! grep -q refuse \"$CHAPBOOK_ROOT\"/etc/systemd/system/*.service";
     let place = place(&[
-        ("systemctl", "exit 0"),
+        ("systemctl", systemctl),
         ("sleep", "exit 0"),
         ("sudo", "exec \"$@\""),
     ]);
     let root = place.path().join("root");
-    for directory in ["usr/local/bin", "etc/systemd/system"] {
+    let placed = ["usr/local/bin", "etc/systemd/system", "etc/systemd/system"];
+    for directory in placed {
         fs::create_dir_all(root.join(directory)).unwrap();
     }
-    let install = |content: &str| {
-        for (name, content) in [("chapbook", content), ("service", "[a]"), ("socket", "[b]")] {
+    let install = |contents: [&str; 3]| {
+        let names = ["chapbook", "chapbook.service", "chapbook.socket"];
+        for (name, content) in names.iter().zip(contents) {
             place.file(name, content);
         }
-        let names = ["chapbook", "service", "socket"].map(|name| place.path().join(name));
         let mut command = std::process::Command::new("dash");
-        command.arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/src/deploy/scripts/install.sh"
-        ));
-        command.args(names).env("CHAPBOOK_ROOT", &root);
-        let (_, path) = place
-            .variables
+        let script = "/src/deploy/scripts/install.sh";
+        command.arg(format!("{}{script}", env!("CARGO_MANIFEST_DIR")));
+        command.args(names.map(|name| place.path().join(name)));
+        let mut variables = place.variables.iter();
+        let (_, path) = variables.find(|(name, _)| name == "PATH").unwrap();
+        let done = command.env("PATH", path).env("CHAPBOOK_ROOT", &root);
+        let done = done.output().unwrap();
+        let now = names
             .iter()
-            .find(|(name, _)| name == "PATH")
-            .unwrap();
-        let done = command.env("PATH", path).output().unwrap();
-        let now = fs::read_to_string(root.join("usr/local/bin/chapbook")).unwrap();
-        (done.status.code(), now)
+            .zip(placed)
+            .map(|(name, directory)| fs::read_to_string(root.join(directory).join(name)).unwrap());
+        (done.status.code(), now.collect::<Vec<String>>())
     };
-    let (good, better) = ("#!/bin/sh\nexit 0\n", "#!/bin/sh\nexit 0 # newer\n");
-    assert_eq!(install(good), (Some(0), good.to_owned()));
-    assert_eq!(install(better), (Some(0), better.to_owned()));
-    assert_eq!(install("#!/bin/sh\nexit 1\n"), (Some(1), better.to_owned()));
-    let unit = root.join("etc/systemd/system/chapbook.socket");
-    assert_eq!(fs::read_to_string(unit).unwrap(), "[b]");
-    let restarts = log(&place);
-    let restart = "systemctl restart chapbook.service";
-    assert_eq!(restarts.iter().filter(|line| *line == restart).count(), 4);
+    let is_there = |contents: [&str; 3]| contents.map(str::to_owned).to_vec();
+    let good = ["#!/bin/sh\nexit 0\n", "[a]", "[b]"];
+    assert_eq!(install(good), (Some(0), is_there(good)));
+    let better = ["#!/bin/sh\nexit 0 # newer\n", "[a2]", "[b]"];
+    assert_eq!(install(better), (Some(0), is_there(better)));
+    let silent = ["#!/bin/sh\nexit 1\n", "[a3]", "[b3]"];
+    assert_eq!(install(silent), (Some(1), is_there(better)));
+    let refused = ["#!/bin/sh\nexit 0\n", "[refuse]", "[b4]"];
+    assert_eq!(install(refused), (Some(1), is_there(better)));
+    // The socket is stopped where it is another one, for the first and for what was refused: once
+    // for the new one, once for the old.
+    let asked = log(&place);
+    let count = |wanted: &str| asked.iter().filter(|line| *line == wanted).count();
+    assert_eq!(count("systemctl stop chapbook.service chapbook.socket"), 4);
+    assert_eq!(count("systemctl restart chapbook.service"), 5);
 }
