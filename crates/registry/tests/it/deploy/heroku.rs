@@ -36,6 +36,8 @@ enum Play {
     Hangs,
     /// Pending, with a stream on a host that is not Heroku's.
     Elsewhere,
+    /// Pending, with a stream that leads elsewhere.
+    Leads,
     /// The first answer to each question is "later".
     Later,
 }
@@ -69,7 +71,7 @@ fn api(play: Play, streams: String) -> Server {
             return Some(Reply::status(503));
         }
         let status = match (play, state.1) {
-            (Play::Pends | Play::Fails | Play::Elsewhere, 0..3) => "pending",
+            (Play::Pends | Play::Fails | Play::Elsewhere | Play::Leads, 0..3) => "pending",
             (Play::Fails, _) => "failed",
             _ => "succeeded",
         };
@@ -116,8 +118,11 @@ struct Deployment {
 }
 
 fn deploy(play: Play, options: &[&str]) -> Deployment {
-    let streams = Server::new(|seen: &Seen| {
+    let streams = Server::new(move |seen: &Seen| {
         assert!(seen.field("authorization").is_none());
+        if play == Play::Leads {
+            return Some(Reply::status(302).field("Location", "/streams/1?t0ken"));
+        }
         Some(Reply::ok("migrating\x1b[2J\n  done\u{85}"))
     });
     let url = if play == Play::Elsewhere {
@@ -195,6 +200,15 @@ fn a_release_is_followed_to_its_end() {
     assert_eq!(streams.lines().len(), 1);
     let (code, line) = deploy(Play::Fails, &[]).done.unwrap_err();
     assert!(code == 1 && line.contains("release v8 failed"), "{line}");
+    // Where it leads is not followed, and not told.
+    let Deployment { streams, done, .. } = deploy(Play::Leads, &[]);
+    let printed = done.unwrap();
+    assert!(
+        printed.contains("is not shown: it answered 302"),
+        "{printed}"
+    );
+    assert!(!printed.contains("streams"), "{printed}");
+    assert_eq!(streams.lines().len(), 1);
     // A stream elsewhere is not asked for, and the release is waited for all the same.
     let printed = deploy(Play::Elsewhere, &[]).done.unwrap();
     let shown = "is not shown: `example.com` is no host of Heroku's\nrelease v8 of poems\n";
