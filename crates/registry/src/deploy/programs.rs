@@ -25,6 +25,9 @@ use crate::secret::Secret;
 const LOOK_MILLISECONDS: u64 = 20;
 /// A rollout of a few pods; one that waits for longer is stuck, and its job says so.
 const ROLLOUT_SECONDS: &str = "300";
+/// Units of systemd name no image. Without one the kit would want that of the executable itself,
+/// and an executable that needs libraries makes none.
+const NO_IMAGE: &str = "localhost/chapbook:none";
 /// What a host runs as root, with the new files.
 const INSTALL: &str = include_str!("scripts/install.sh");
 /// The executable that cargo makes.
@@ -98,7 +101,7 @@ impl<'a> Programs<'a> {
     }
 
     fn kit(&self, kit: &str, image: Option<&Reference>, options: &Options) -> Result<(), String> {
-        let image = image.map(shown);
+        let image = image.map_or_else(|| NO_IMAGE.to_owned(), shown);
         let cargo = (self.world.env)("CARGO").unwrap_or_else(|| "cargo".to_owned());
         let mut words = match options.value("chapbook") {
             Some(executable) => vec![executable],
@@ -112,14 +115,7 @@ impl<'a> Programs<'a> {
                 "--",
             ],
         };
-        words.extend(["kit", kit]);
-        words.extend(
-            image
-                .as_deref()
-                .map(|image| ["--image", image])
-                .iter()
-                .flatten(),
-        );
+        words.extend(["kit", kit, "--image", &image]);
         self.run(&words, &[], None)
     }
 

@@ -177,7 +177,7 @@ fn a_host_gets_the_executable_and_its_units() {
     assert_eq!(place.run(&typed), "");
     let there = "/tmp/chapbook.0123456789";
     let expected = [
-        "chapbook kit KIT".to_owned(),
+        "chapbook kit KIT --image localhost/chapbook:none".to_owned(),
         "ssh u@h mktemp -d /tmp/chapbook.XXXXXXXXXX".to_owned(),
         format!("scp -q chapbook u@h:{there}/chapbook"),
         format!("scp -q KIT/systemd/chapbook.service u@h:{there}/chapbook.service"),
