@@ -4,8 +4,8 @@
 //!    what a list holds is ordered by name.
 //! 2. What is in the executable is `required`. What only worked on it (build scripts, procedural
 //!    macros) is `excluded`, CycloneDX' word for what is told, but not delivered.
-//! 3. What came from crates.io has a package URL, and the SHA-256 that `Cargo.lock` holds it to. Our
-//!    own packages are nowhere else, so they have neither.
+//! 3. What came from crates.io has a package URL, and the SHA-256 that `Cargo.lock` holds it to.
+//!    Our own packages are nowhere else, so they have neither.
 //!
 //! `cargo xtask sbom` writes the same of sources that are not compiled.
 

@@ -393,7 +393,7 @@ mod tests {
         ] {
             assert_eq!(read(typed, &[]), expected, "{typed}");
         }
-        let by_variable = read("version", &[("CHAPBOOK_SBOM", "1")]);
+        let by_variable = read("version", &[("CHAPBOOK_SBOM", "true")]);
         assert_eq!(by_variable, Ok(Command::Sbom));
     }
 

@@ -1,8 +1,8 @@
 //! `cargo xtask deny`: licences, sources and doubles of every package, by `deny.toml`.
 //!
-//! It does of `cargo deny check licenses bans sources` what this repository's rules need, since
-//! compiling that program would take longer than the rest of the check. Every platform and feature
-//! counts, and what only tests use. What a rule allows and nothing needs any more is a finding, too.
+//! It does of `cargo deny check licenses bans sources` what this repository needs, since
+//! that program has some hundred dependencies to compile. Every platform and feature counts, and
+//! what only tests use. What a rule allows and nothing needs any more is a finding, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

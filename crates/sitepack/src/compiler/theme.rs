@@ -12,8 +12,8 @@ use super::error::Error;
 struct Files;
 
 /// What a compiler reads besides its sources: nothing, but in debug builds the theme. A release has
-/// it compiled in, and names no directory of the machine that built it: its bytes would hang on where
-/// that was.
+/// it compiled in, and names no directory of the machine that built it: its bytes would hang on
+/// where that was.
 #[must_use]
 pub fn theme_directory() -> Option<&'static Path> {
     #[cfg(debug_assertions)]
