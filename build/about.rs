@@ -17,7 +17,7 @@ mod packages;
 #[path = "stamp.rs"]
 mod stamp;
 
-/// Tells cargo the variables, each through `directive`, and what they depend on; lists the packages.
+/// Tells cargo the variables, each through `directive`, and what they depend on; lists packages.
 ///
 /// # Errors
 ///
