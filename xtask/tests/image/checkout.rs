@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 /// What a context holds; the rest the .dockerignore leaves out.
 const PARTS: &str = "Cargo.toml Cargo.lock Dockerfile .dockerignore .cargo build build.rs \
-                     chapbook.toml crates data src xtask benches tests";
+                     chapbook.toml crates data deploy src xtask benches tests";
 
 pub(crate) struct Checkout {
     pub(crate) root: PathBuf,
