@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::io::{self, Read as _, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use crate::secret::Secret;
 
 /// How often a program is looked at, whether it has ended.
 const LOOK_MILLISECONDS: u64 = 20;
+/// For the end of a program's output, once it has ended: what it said is in the pipe by then.
+const AFTERWARDS: Duration = Duration::from_secs(5);
 /// A rollout of a few pods; one that waits for longer is stuck, and its job says so.
 const ROLLOUT_SECONDS: &str = "300";
 /// Units of systemd name no image. Without one the kit would want that of the executable itself,
@@ -265,24 +268,29 @@ impl<'a> Programs<'a> {
         }
         drop(pipe);
         let stdout = child.stdout.take();
-        let reader = thread::spawn(move || {
+        let (sender, answers) = mpsc::channel();
+        thread::spawn(move || {
             let mut said = Vec::new();
             let most = SECRET_BYTES_MAX as u64 + 2;
             let read = stdout.map(|stdout| stdout.take(most).read_to_end(&mut said));
-            read.is_none_or(|read| read.is_ok()).then_some(said)
+            // Nobody waits any more if it took too long.
+            let _ = sender.send(read.is_none_or(|read| read.is_ok()).then_some(said));
         });
-        let ended = wait(&mut child, self.world.limits.whole).map_err(|cause| failed(&cause))?;
+        let until = Deadline::after(self.world.limits.whole);
+        let ended = wait(&mut child, &until).map_err(|cause| failed(&cause))?;
         if !ended.success() {
             return Err(failed(&format!("it ended with {ended}")));
         }
-        let said = reader.join().ok().flatten().unwrap_or_default();
-        String::from_utf8(said).map_err(|_| failed("it printed no text"))
+        // What it began may have its output still.
+        let left = until.left().map_err(|cause| failed(&cause))?;
+        let said = answers.recv_timeout(left.min(AFTERWARDS));
+        let said = said.map_err(|_| failed("it ended, and its output did not"))?;
+        String::from_utf8(said.unwrap_or_default()).map_err(|_| failed("it printed no text"))
     }
 }
 
 /// Waits for the end, within a time: then it is ended.
-fn wait(child: &mut Child, limit: Duration) -> Result<ExitStatus, String> {
-    let until = Deadline::after(limit);
+fn wait(child: &mut Child, until: &Deadline) -> Result<ExitStatus, String> {
     loop {
         if let Some(ended) = child.try_wait().map_err(|error| error.to_string())? {
             return Ok(ended);

@@ -122,6 +122,15 @@ fn a_program_that_fails_ends_it() {
         line.contains("`kubectl`: it took more than 500ms"),
         "{line}"
     );
+    // What it leaves behind has its output: it is not waited for.
+    let mut leaving = place(&[("gcloud", "sleep 3 & echo hunter2")]);
+    leaving.limits.whole = std::time::Duration::from_millis(500);
+    let name = image.replacen("ghcr.io/me", "europe-docker.pkg.dev/p/r", 1);
+    let line = leaving.fails(&["deploy", "artifact-registry", "--image", &name]);
+    assert!(
+        line.contains("`gcloud`: it ended, and its output did not"),
+        "{line}"
+    );
     let typed = ["deploy", "systemd", "--chapbook", "no-such-program"];
     let line = place(&[]).fails(&typed);
     assert!(
