@@ -91,6 +91,10 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse().map_err(|error| format!("`{text}`: {error}"));
     let done = match *arguments {
+        ["--help" | "-h" | "help"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         ["bench"] => bench::compare(3),
         ["bench", rounds] => number(rounds).and_then(bench::compare),
         ["start"] => bench::start(20),

@@ -210,6 +210,18 @@ pub(super) const STEPS: &[Step] = &[
         ],
     },
     Step {
+        // Asks the network, and depends on the day: no part of the check of a commit.
+        name: "advisories",
+        what: "cargo-deny's own checks: those of `deny`, known vulnerabilities, what was yanked",
+        is_default: false,
+        is_linux_only: false,
+        tools: &[needed(
+            "cargo-deny",
+            "cargo install --locked cargo-deny@0.20.2",
+        )],
+        commands: &["cargo deny --locked check"],
+    },
+    Step {
         name: "msrv",
         what: "all of it compiles; to be run with the oldest compiler of Cargo.toml",
         is_default: false,

@@ -20,6 +20,17 @@ use std::process::ExitCode;
 use engine::Invocation;
 use settings::Settings;
 
+const USAGE: &str = "usage: cargo xtask image [OPTION]... [env-NAME=VALUE]... [-- ARGUMENT]...
+       cargo xtask image run [OPTION]... [env-NAME=VALUE]... [-- ARGUMENT]...
+
+Builds the Dockerfile, or runs the image of it, read-only and without capabilities.
+
+  --engine NAME     docker, podman or buildah (DOCKER_CMD; the first that is there)
+  --dry-run         only print what would be run
+  env-NAME=VALUE    a knob, before the variable of that name; docs/image.md lists them
+  -- ARGUMENT...    for the engine when building, for chapbook when running
+";
+
 /// What went wrong, and whether it was before anything was done.
 #[derive(Debug)]
 enum Failure {
@@ -32,6 +43,10 @@ enum Failure {
 /// Does what the words behind `image` say.
 pub(crate) fn main(words: &[&str]) -> ExitCode {
     let done = match words {
+        ["--help" | "-h"] | ["run", "--help" | "-h"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         ["run", rest @ ..] => read(rest).and_then(|settings| run::run(&settings)),
         rest => read(rest).and_then(|settings| build(&settings)),
     };

@@ -4,15 +4,16 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::{ci_files, is_circle, read};
+use crate::{ci_files, is_circle, read, said};
 
 /// What a `run:` may begin with: our one entry point, and what installs tools.
-const INSTALLS_OR_CALLS: [&str; 10] = [
+const INSTALLS_OR_CALLS: [&str; 11] = [
     "cargo xtask ",
     "cargo +1.95 xtask ",
     "rustup toolchain install ",
     "rustup component add ",
     "rustup default ",
+    "cargo install --locked cargo-deny@",
     "sudo apt-get ",
     "apt-get ",
     "python3 -m venv target/ci-tools",
@@ -302,19 +303,19 @@ const MISTAKES: [(&str, &str, &str, &str); 20] = [
     ),
     (
         CI,
-        "cargo xtask ci fmt clippy lint",
+        "cargo xtask ci fmt clippy deny lint",
         "cargo test",
         "it runs `cargo test`",
     ),
     (
         CI,
-        "cargo xtask ci fmt clippy lint",
+        "cargo xtask ci fmt clippy deny lint",
         "cargo xtask ci; curl",
         "it runs",
     ),
     (
         CI,
-        "cargo xtask ci fmt clippy lint",
+        "cargo xtask ci fmt clippy deny lint",
         "cargo xtask ${{ inputs.a }}",
         "text of others",
     ),
@@ -405,8 +406,45 @@ fn steps_and_compilers_are_those_there_are() {
                 .filter(|word| word.contains("1."))
             {
                 let word = word.trim_start_matches('+');
-                assert!(word == oldest || word.contains("=="), "{name}: {command}");
+                let is_package = word.contains(['=', '@']);
+                assert!(word == oldest || is_package, "{name}: {command}");
+            }
+            if command.starts_with("cargo install ") {
+                assert!(list.contains(command), "{name}: {command}");
             }
         }
     }
+}
+
+/// What `cargo xtask WORD --help` says, which every command has.
+fn help(words: &[&str]) -> String {
+    let mut told = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let told = told.args(words).arg("--help").output().unwrap();
+    assert!(told.status.success(), "{words:?}: {}", said(&told));
+    String::from_utf8(told.stdout).unwrap()
+}
+
+#[test]
+fn commands_and_options_are_those_there_are() {
+    let all = help(&[]);
+    let mut seen = BTreeSet::new();
+    for name in ci_files() {
+        let text = read(&name);
+        let typed = commands(&text);
+        let typed = typed.iter().filter_map(|line| line.split_once(" xtask "));
+        for (_, typed) in typed {
+            let (word, rest) = typed.split_once(' ').unwrap_or((typed, ""));
+            let is_told = |listed: &str| listed.trim_end_matches(',') == word;
+            assert!(all.split_whitespace().any(is_told), "{name}: {typed}");
+            let own = help(&[word]);
+            for option in rest
+                .split_whitespace()
+                .filter(|word| word.starts_with("--"))
+            {
+                assert!(own.contains(option), "{name}: {typed}");
+            }
+            seen.insert(word.to_owned());
+        }
+    }
+    assert!(seen.len() > 6 && seen.contains("verify-tag"), "{seen:?}");
 }
