@@ -75,7 +75,7 @@ fn zizmor() {
         ),
         (
             CI,
-            "cargo xtask ci fmt clippy lint",
+            "cargo xtask ci fmt clippy deny lint",
             "echo ${{ github.event.pull_request.title }}",
         ),
         (CI, "  pull_request:", "  pull_request_target:"),
