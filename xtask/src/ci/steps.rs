@@ -219,7 +219,11 @@ pub(super) const STEPS: &[Step] = &[
             "cargo-deny",
             "cargo install --locked cargo-deny@0.20.2",
         )],
-        commands: &["cargo deny --locked check"],
+        commands: &[
+            "cargo deny --locked --workspace check",
+            "cargo deny --locked --manifest-path fuzz/Cargo.toml --config deny.toml \
+             check advisories sources",
+        ],
     },
     Step {
         name: "msrv",
