@@ -199,6 +199,14 @@ pub(super) const STEPS: &[Step] = &[
         commands: &["cargo test --package xtask --test flows"],
     },
     Step {
+        name: "bundle",
+        what: "a bundle, and from it the same executable without a network: two builds",
+        is_default: true,
+        is_linux_only: true,
+        tools: &[tested_with("unshare", "apt-get install util-linux")],
+        commands: &["cargo test --package xtask --test bundle -- --ignored"],
+    },
+    Step {
         name: "containers",
         what: "images with real engines; among the tests of the workspace already",
         is_default: false,
