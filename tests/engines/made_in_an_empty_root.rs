@@ -5,6 +5,7 @@ use std::fs;
 use crate::built::{command, executable};
 use crate::docker::Docker;
 use crate::run::{create, free, get};
+use crate::runnable::make_runnable;
 use crate::{printed, told};
 
 const PAGE: &str = "<!DOCTYPE html><html lang=\"en\"><title>Home</title><p>A pedlar came by.\n";
@@ -16,6 +17,7 @@ fn a_site_becomes_an_image_without_anything() {
     };
     let root = tempfile::tempdir().unwrap();
     fs::copy(executable(), root.path().join("chapbook")).unwrap();
+    make_runnable(&root.path().join("chapbook"));
     fs::create_dir(root.path().join("public")).unwrap();
     fs::write(root.path().join("public/index.html"), PAGE).unwrap();
     let inside = |arguments: &[&str]| {

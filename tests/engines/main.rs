@@ -17,6 +17,8 @@ mod docker;
 mod loaded;
 mod made_in_an_empty_root;
 mod run;
+#[path = "../it/runnable.rs"]
+mod runnable;
 mod tools;
 
 use std::process::{Command, Output};

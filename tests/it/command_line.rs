@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use chapbook::limits::{ConnectionLimits, RequestLimits, UNSENT_BYTES_MAX};
 
 use crate::exchange::Answer;
+use crate::runnable::make_runnable;
 use crate::server::{PATIENCE, Running, chapbook, connect, executable};
 
 fn ran(arguments: &[&str]) -> Output {
@@ -402,6 +403,7 @@ fn damaged(root: &Path, change: impl Fn(&mut [u8])) -> PathBuf {
     let copy = root.join("damaged");
     fs::copy(env!("CARGO_BIN_EXE_chapbook"), &copy).unwrap();
     fs::write(&copy, file).unwrap();
+    make_runnable(&copy);
     copy
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::archives;
+use crate::runnable::make_runnable;
 use crate::server::{ENGINES, Running};
 use crate::workshop::{FILES, Workshop, get, said};
 
@@ -31,6 +32,7 @@ fn inside(way: &[&str], root: &Path, arguments: &[&str]) -> Command {
 fn furnish(root: &Path) -> bool {
     let executable = env!("CARGO_BIN_EXE_chapbook");
     fs::copy(executable, root.join("chapbook")).unwrap();
+    make_runnable(&root.join("chapbook"));
     let Ok(listed) = Command::new("ldd").arg(executable).output() else {
         return false;
     };
@@ -42,7 +44,9 @@ fn furnish(root: &Path) -> bool {
     {
         let copy = root.join(library.trim_start_matches('/'));
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
-        fs::copy(library, copy).unwrap();
+        // The loader among them is run, too.
+        fs::copy(library, &copy).unwrap();
+        make_runnable(&copy);
     }
     true
 }

@@ -56,6 +56,7 @@ mod requests;
 #[cfg(unix)]
 mod respawn;
 mod rules;
+mod runnable;
 #[cfg(all(target_os = "linux", feature = "pack", feature = "sandbox"))]
 mod sandbox;
 mod seeds;

@@ -120,7 +120,7 @@ fn an_executable_that_lost_its_site_says_so() {
     let workshop = Workshop::new();
     workshop.pack(&["site", "-o", "out"]);
     let whole = workshop.read("out");
-    workshop.write("out", &whole[..whole.len() - 100]);
+    workshop.write_executable("out", &whole[..whole.len() - 100]);
     for command in ["serve", "verify", "ls", "version"] {
         let done = workshop.packed("out", &[command]).output().unwrap();
         assert_eq!(done.status.code(), Some(2), "{command}");
@@ -162,7 +162,7 @@ fn a_site_of_another_executable_is_refused() {
     let (one, two) = (workshop.read("out"), workshop.read("two"));
     let appended = Appended::find(&mut Cursor::new(&two)).unwrap().unwrap();
     let offset = usize::try_from(appended.site_offset).unwrap();
-    workshop.write("out", &[&one[..offset], &two[offset..]].concat());
+    workshop.write_executable("out", &[&one[..offset], &two[offset..]].concat());
     for command in ["ls", "version", "verify", "serve"] {
         let done = workshop.packed("out", &[command]).output().unwrap();
         assert_eq!(done.status.code(), Some(2), "{command}: {}", said(&done));
@@ -218,7 +218,7 @@ fn a_site_of_frames_is_refused_when_it_cannot_be_served() {
     header[HAS_FRAMES_AT] = 1;
     let digest = Digest::of(&header[..224]);
     header[224..].copy_from_slice(&digest.0);
-    workshop.write("out", &bytes);
+    workshop.write_executable("out", &bytes);
     for command in [
         &["verify"][..],
         &["cat", "/"],

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::archives;
+use crate::runnable::make_runnable;
 use crate::server::PATIENCE;
 use crate::workshop::{Workshop, said};
 
@@ -97,6 +98,7 @@ fn files_that_may_not_be_read_are_named() {
     let workshop = workshop();
     let executable = workshop.path("chapbook");
     fs::copy(env!("CARGO_BIN_EXE_chapbook"), &executable).unwrap();
+    make_runnable(&executable);
     let mode = |path: &Path, mode| {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     };

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use crate::exchange::Answer;
+use crate::runnable::make_runnable;
 use crate::server::{PATIENCE, Running, chapbook, connect, executable};
 
 /// What the site holds, if nothing else is said.
@@ -67,6 +68,12 @@ impl Workshop {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
+    }
+
+    /// An executable that was packed here, changed.
+    pub(crate) fn write_executable(&self, name: &str, content: &[u8]) {
+        self.write(name, content);
+        make_runnable(&self.path(name));
     }
 
     pub(crate) fn read(&self, name: &str) -> Vec<u8> {
