@@ -210,6 +210,19 @@ fn breaches(pod: &Value) -> Vec<&'static str> {
     wants(!containers.is_empty(), "no container");
     for container in containers {
         let own = &container["securityContext"];
+        // What it says itself stands above its pod.
+        let user = own["runAsUser"].as_u64();
+        wants(
+            own["runAsUser"].is_null() || user > Some(0),
+            "its runAsUser",
+        );
+        wants(own["runAsNonRoot"] != false, "its runAsNonRoot");
+        let seccomp = own["seccompProfile"]["type"].as_str();
+        wants(
+            own["seccompProfile"].is_null() || seccomp == Some("RuntimeDefault"),
+            "its seccompProfile",
+        );
+        wants(!names_a_host(container), "a host to ask");
         wants(
             own["allowPrivilegeEscalation"] == false,
             "allowPrivilegeEscalation",
@@ -236,6 +249,18 @@ fn breaches(pod: &Value) -> Vec<&'static str> {
     breaches
 }
 
+/// § Since Kubernetes 1.34 the profile refuses probes and hooks that may be sent elsewhere.
+fn names_a_host(container: &Value) -> bool {
+    let probes = ["livenessProbe", "readinessProbe", "startupProbe"];
+    let hooks = ["postStart", "preStop"];
+    let probes = probes.iter().map(|probe| &container[*probe]);
+    let hooks = hooks.iter().map(|hook| &container["lifecycle"][*hook]);
+    probes.chain(hooks).any(|asked| {
+        let mut ways = ["httpGet", "tcpSocket"].iter();
+        ways.any(|way| !asked[*way]["host"].is_null())
+    })
+}
+
 #[test]
 fn pods_keep_to_the_restricted_profile() {
     let workshop = kit();
@@ -254,9 +279,22 @@ fn pods_keep_to_the_restricted_profile() {
         pod["containers"][0]["securityContext"]["capabilities"]["drop"] = Value::Null;
         pod["securityContext"]["runAsUser"] = 0.into();
         pod["hostNetwork"] = true.into();
+        let container = &mut pod["containers"][0];
+        container["securityContext"]["runAsUser"] = 0.into();
+        container["securityContext"]["runAsNonRoot"] = false.into();
+        container["securityContext"]["seccompProfile"] = json!({"type": "Unconfined"});
+        container["readinessProbe"]["httpGet"]["host"] = "example.com".into();
         assert_eq!(
             breaches(&pod),
-            ["a namespace of the host", "runAsUser", "drop"]
+            [
+                "a namespace of the host",
+                "runAsUser",
+                "its runAsUser",
+                "its runAsNonRoot",
+                "its seccompProfile",
+                "a host to ask",
+                "drop"
+            ]
         );
     }
 }
