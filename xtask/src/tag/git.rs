@@ -28,7 +28,7 @@ impl Git {
         known.map_err(|_| Failure::Unusable("it is no name of a tag".to_owned()))?;
         let id = self.resolve(reference)?;
         let id = id.ok_or_else(|| Failure::Unusable("there is no such tag here".to_owned()))?;
-        let kind = self.text(&["cat-file", "-t", &id])?;
+        let kind = self.kind(&id)?;
         Ok(Object { id, kind })
     }
 
@@ -57,27 +57,49 @@ impl Git {
         Ok(None)
     }
 
-    /// A file of a commit; None if it is not there.
+    /// What an object is.
+    pub(super) fn kind(&self, id: &str) -> Result<String, Failure> {
+        self.text(&["cat-file", "-t", id])
+    }
+
+    /// Whether a reference leads to another, as one that somebody pushed does not.
+    pub(super) fn is_symbolic(&self, reference: &str) -> bool {
+        self.ask(&["symbolic-ref", "--quiet", reference]).is_ok()
+    }
+
+    /// A file of a commit; None if it is not there. One that is there and cannot be read, as in a
+    /// partial clone without its remote, is no file that is not there.
     pub(super) fn file(&self, commit: &str, path: &str) -> Result<Option<Vec<u8>>, Failure> {
-        let named = format!("{commit}:{path}");
-        if self.ask(&["cat-file", "-e", &named]).is_err() {
-            return Ok(None);
+        match self.entry(commit, path)? {
+            None => Ok(None),
+            Some((mode, id)) if mode.starts_with("100") => self.bounded("blob", &id).map(Some),
+            Some(_) => Err(Failure::Refused(format!("`{path}` is no file"))),
         }
-        self.bounded("blob", &named).map(Some)
     }
 
     /// The names in a directory of a commit; none if it is not there.
     pub(super) fn names(&self, commit: &str, path: &str) -> Result<Vec<String>, Failure> {
-        let room = format!("{commit}:{path}");
-        if self.ask(&["cat-file", "-e", &room]).is_err() {
-            return Ok(Vec::new());
-        }
-        let names = self.text(&["ls-tree", "--name-only", "-z", &room])?;
+        let room = match self.entry(commit, path)? {
+            None => return Ok(Vec::new()),
+            Some((mode, id)) if mode == "040000" => id,
+            Some(_) => return Err(Failure::Refused(format!("`{path}` is no directory"))),
+        };
+        let names = self.text(&["ls-tree", "--full-tree", "--name-only", "-z", &room])?;
         let names = names.split('\0').filter(|name| !name.is_empty());
         Ok(names.map(str::to_owned).collect())
     }
 
-    fn resolve(&self, reference: &str) -> Result<Option<String>, Failure> {
+    /// Mode and object of a path. § git-ls-tree(1): MODE TYPE OBJECT TAB PATH NUL.
+    fn entry(&self, commit: &str, path: &str) -> Result<Option<(String, String)>, Failure> {
+        let line = self.text(&["ls-tree", "--full-tree", "-z", commit, "--", path])?;
+        let (fields, _) = line.split_once('\t').unwrap_or_default();
+        match *fields.split(' ').collect::<Vec<_>>() {
+            [mode, _, id] => Ok(Some((mode.to_owned(), id.to_owned()))),
+            _ => Ok(None),
+        }
+    }
+
+    pub(super) fn resolve(&self, reference: &str) -> Result<Option<String>, Failure> {
         if self
             .ask(&["show-ref", "--verify", "--quiet", reference])
             .is_err()

@@ -103,6 +103,12 @@ fn verify(asked: &Asked) -> Result<(String, String), Failure> {
     let git = Git::here();
     let reference = format!("refs/tags/{}", asked.tag);
     let object = git.object(&reference)?;
+    // Whoever asks by the full name, as services do, could mean that one.
+    if git.resolve(&format!("refs/tags/{reference}"))?.is_some() {
+        return Err(Failure::Refused(format!(
+            "there is a tag named `{reference}`, too"
+        )));
+    }
     let kind = Kind::of(&asked.tag).map_err(Failure::Refused)?;
     let tag = match object.kind.as_str() {
         "tag" => Some(Tag::parse(&git.tag(&object)?).map_err(Failure::Refused)?),
@@ -123,6 +129,10 @@ fn verify(asked: &Asked) -> Result<(String, String), Failure> {
         Some(tag) => tag.commit.clone(),
         None => object.id,
     };
+    // The tag only says so.
+    if git.kind(&commit)? != "commit" {
+        return Err(refused("what it annotates is no commit"));
+    }
     if asked
         .commit
         .as_ref()

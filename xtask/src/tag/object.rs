@@ -44,12 +44,17 @@ impl Tag {
         }
         let (text, signature) = split(text)?;
         let (head, _) = text.split_once("\n\n").unwrap_or((text, ""));
-        let mut lines = head.lines();
+        // § A line ends with LF: `lines` would leave out a CR before it.
+        let mut lines = head.split('\n');
         let mut field = |name: &str| {
             let line = lines.next().and_then(|line| line.strip_prefix(name));
             line.ok_or_else(|| format!("its line `{}` is missing", name.trim_end()))
         };
         let commit = field("object ")?.to_owned();
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if ![40, 64].contains(&commit.len()) || !commit.bytes().all(is_hex) {
+            return Err("its line `object` names no object".to_owned());
+        }
         let kind = field("type ")?;
         let name = field("tag ")?.to_owned();
         field("tagger ")?;
@@ -75,7 +80,8 @@ fn split(text: &str) -> Result<(&str, Option<Signature>), String> {
             continue;
         };
         let (signed, signature) = text.split_at_checked(at + 1).unwrap_or((text, ""));
-        if !signature.trim_end().ends_with(end) {
+        let behind = signature.split_once(end).map(|(_, behind)| behind);
+        if behind.is_none_or(|behind| !behind.trim().is_empty()) {
             return Err("something stands behind its signature".to_owned());
         }
         if ARMOURS.iter().any(|(_, begin, _)| signed.contains(begin)) {
@@ -90,7 +96,9 @@ fn split(text: &str) -> Result<(&str, Option<Signature>), String> {
 mod tests {
     use super::{Scheme, Tag};
 
-    const HEAD: &str = "object c0\ntype commit\ntag v1.0.0\ntagger A <a@a.example> 0 +0000\n";
+    const COMMIT: &str = "c0ffee0123456789c0ffee0123456789c0ffee01";
+    const HEAD: &str = "object c0ffee0123456789c0ffee0123456789c0ffee01\ntype commit\n\
+                        tag v1.0.0\ntagger A <a@a.example> 0 +0000\n";
     const SSH: &str = "-----BEGIN SSH SIGNATURE-----\nU1\n-----END SSH SIGNATURE-----\n";
     const PGP: &str = "-----BEGIN PGP SIGNATURE-----\n\niQ\n-----END PGP SIGNATURE-----\n";
 
@@ -103,10 +111,17 @@ mod tests {
         ] {
             let signed = format!("{HEAD}\nOne\n");
             let tag = Tag::parse(format!("{signed}{signature}").as_bytes()).unwrap();
-            assert_eq!((tag.name.as_str(), tag.commit.as_str()), ("v1.0.0", "c0"));
+            assert_eq!((tag.name.as_str(), tag.commit.as_str()), ("v1.0.0", COMMIT));
             assert_eq!(tag.signed, signed.as_bytes());
             assert_eq!(tag.signature, expected);
         }
+    }
+
+    #[test]
+    fn a_name_is_all_of_its_line() {
+        let odd = HEAD.replace("tag v1.0.0\n", "tag v1.0.0\r\n");
+        let tag = Tag::parse(format!("{odd}\nOne\n").as_bytes()).unwrap();
+        assert_eq!(tag.name, "v1.0.0\r");
     }
 
     #[test]
@@ -118,7 +133,13 @@ mod tests {
             ),
             (HEAD.replace("type commit", "type tree"), "no commit"),
             (HEAD.replace("tag v1.0.0\n", ""), "`tag` is missing"),
+            (HEAD.replace("c0ffee01\n", "c0ffee01\r\n"), "no object"),
+            (HEAD.replace("object c0", "object -x"), "no object"),
             (format!("{HEAD}\nOne\n{SSH}More\n"), "behind its signature"),
+            (
+                format!("{HEAD}\nOne\n{SSH}More\n-----END SSH SIGNATURE-----\n"),
+                "behind its signature",
+            ),
             (
                 format!("{HEAD}\nOne\n{SSH}{PGP}"),
                 "more than one signature",

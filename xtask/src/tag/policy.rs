@@ -65,7 +65,10 @@ impl Policy {
 fn commit(git: &Git, from: Option<&str>) -> Result<String, Failure> {
     let candidates = match from {
         Some(from) => vec![from],
-        None => BRANCHES.to_vec(),
+        None => BRANCHES
+            .into_iter()
+            .filter(|branch| !branch.ends_with("/HEAD") || git.is_symbolic(branch))
+            .collect(),
     };
     for candidate in &candidates {
         if let Some(commit) = git.branch(candidate)? {

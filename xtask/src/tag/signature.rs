@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Failure;
 use super::object::{Scheme, Tag};
@@ -12,6 +13,8 @@ use super::policy::{ALLOWED_SIGNERS, Policy, RELEASE_KEYS};
 const PRINCIPALS_MAX: usize = 8;
 /// What git signs for, so that a signature made for something else does not count.
 const NAMESPACE: &str = "git";
+/// Between who signs and who checks.
+const CLOCKS_DIFFER_SECONDS_MAX: u64 = 24 * 60 * 60;
 
 /// Who signed.
 pub(super) fn signer(tag: &Tag, policy: &Policy) -> Result<String, Failure> {
@@ -114,6 +117,8 @@ fn by_gpg(
             "--no-auto-key-retrieve",
         ]);
         gpg.args(["--trust-model", "always", "--status-fd", "1"]);
+        // § MD5 is weak already.
+        gpg.args(["--weak-digest", "SHA1"]);
         gpg.args(words).stdin(Stdio::null());
         gpg
     };
@@ -127,7 +132,14 @@ fn by_gpg(
             )));
         }
     }
-    let verified = run(gpg(&["--verify"]).arg(signature).arg(signed), "gnupg")?;
+    judged(&run(
+        gpg(&["--verify"]).arg(signature).arg(signed),
+        "gnupg",
+    )?)
+}
+
+/// Whose signature it is, by what gpg says of it.
+fn judged(verified: &Output) -> Result<String, Failure> {
     let status = String::from_utf8_lossy(&verified.stdout).into_owned();
     let status = |word: &str| {
         let of = |line: &str| {
@@ -144,7 +156,12 @@ fn by_gpg(
         .filter(|word| !status(word).is_empty())
         .collect();
     match (&*good, &*valid, &*bad) {
-        ([who], [_], []) if verified.status.success() => Ok(who.escape_debug().to_string()),
+        ([who], [valid], []) if verified.status.success() => match is_of_now(valid) {
+            true => Ok(who.escape_debug().to_string()),
+            false => Err(refused(
+                "its signature is of a time to come, or of a text and not of its bytes",
+            )),
+        },
         (_, _, ["EXPKEYSIG "]) => Err(refused("its key has expired")),
         (_, _, ["REVKEYSIG "]) => Err(refused("its key has been revoked")),
         (_, _, _) if !status("NO_PUBKEY ").is_empty() => Err(Failure::Refused(format!(
@@ -152,9 +169,20 @@ fn by_gpg(
         ))),
         (_, _, _) => Err(Failure::Refused(format!(
             "its signature does not hold: {}",
-            last(&verified)
+            last(verified)
         ))),
     }
+}
+
+/// § doc/DETAILS, VALIDSIG: the third word is the time of the signature, in seconds; the ninth its
+/// class, 00 for one of bytes. One of a text leaves out what stands at the ends of lines.
+fn is_of_now(valid: &str) -> bool {
+    let mut words = valid.split(' ').skip(2);
+    let made = words.next().and_then(|word| word.parse().ok());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let latest = now.map(|now| now.as_secs() + CLOCKS_DIFFER_SECONDS_MAX);
+    let is_past = made.is_some_and(|made: u64| latest.is_ok_and(|latest| made <= latest));
+    is_past && words.nth(5) == Some("00")
 }
 
 fn run(command: &mut Command, package: &str) -> Result<Output, Failure> {
@@ -169,9 +197,13 @@ fn run(command: &mut Command, package: &str) -> Result<Output, Failure> {
 
 /// The last thing that a program said.
 fn last(output: &Output) -> String {
-    let said = String::from_utf8_lossy(&output.stderr);
-    let line = said.lines().rfind(|line| !line.trim().is_empty());
-    line.unwrap_or("it says nothing").escape_debug().to_string()
+    let said = [&output.stderr, &output.stdout].map(|said| String::from_utf8_lossy(said));
+    let line = |said: &str| {
+        let line = said.lines().rfind(|line| !line.trim().is_empty())?;
+        Some(line.escape_debug().to_string())
+    };
+    let line = said.iter().find_map(|said| line(said));
+    line.unwrap_or_else(|| "it says nothing".to_owned())
 }
 
 fn refused(cause: &str) -> Failure {

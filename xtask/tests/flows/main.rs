@@ -8,6 +8,8 @@
 
 mod ci;
 mod linters;
+#[path = "../../../tests/it/runnable.rs"]
+mod runnable;
 mod tag;
 mod workflows;
 

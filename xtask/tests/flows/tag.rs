@@ -1,9 +1,12 @@
 //! `cargo xtask verify-tag` in throw-away repositories, with keys made for the test.
 
+mod attacks;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::runnable::make_runnable;
 use crate::{said, tool};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_xtask");
@@ -295,6 +298,7 @@ fn openpgp_signatures() {
         use std::os::unix::fs::PermissionsExt as _;
         fs::set_permissions(&signs, fs::Permissions::from_mode(0o755)).unwrap();
     }
+    make_runnable(&signs);
     let program = format!("gpg.program={}", signs.display());
     let tag = ["tag", "-u", &expired, "-m", "One", "v1.0.3"];
     place.git(&[&["-c", &program][..], &tag].concat());
