@@ -72,7 +72,7 @@ fn build(target: Option<String>, directory: &str) -> Done {
 }
 
 /// § OCI's layout has one descriptor in its index: the digest that a registry will give the image.
-fn digest_of(image: &Path) -> Result<String, String> {
+pub(crate) fn digest_of(image: &Path) -> Result<String, String> {
     let failed = |cause: String| format!("failed to read `{}`: {cause}", image.display());
     let mut tar = Command::new("tar");
     let told = tar.arg("-xOf").arg(image).arg("index.json").output();

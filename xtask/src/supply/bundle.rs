@@ -3,8 +3,10 @@
 //! 1. It is made of a commit, not of what lies around: `git archive`, and crates by `cargo vendor`.
 //! 2. Its executable is what its own `rebuild.sh` makes of its own sources, so that whoever runs
 //!    that again compares with what was made the same way.
-//! 3. DIR does not exist before, and is whole afterwards: it has another name until then.
+//! 3. What other machines made of the same commit may be put beside it (`others`).
+//! 4. DIR does not exist before, and is whole afterwards: it has another name until then.
 
+use std::env::consts::ARCH;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,15 +14,17 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest as _, Sha256};
 
+use super::others::Other;
 use super::{cargo, output, root};
 use crate::{Done, Ended};
 
 /// How `bundle` is called.
 const USAGE: &str = "\
-usage: cargo xtask bundle -o DIR [--commit NAME]
+usage: cargo xtask bundle -o DIR [--commit NAME] [--with DIR]…
 Writes the static executable, its image, its kit, its bill of materials, and all sources with all
 crates, from which `sh DIR/rebuild.sh` makes the same executable without a network.
   --commit NAME   what it is made of [default: HEAD]
+  --with DIR      also what `cargo xtask static DIR` left on a machine of another kind
 The crates are downloaded, unless cargo has them; git and tar are run. docs/bundle.md
 ";
 
@@ -31,24 +35,25 @@ const COMMIT: &str = "@COMMIT@";
 
 /// Does what the words say.
 pub(crate) fn main(words: &[&str]) -> Ended {
-    let (mut directory, mut commit) = (None, "HEAD");
+    let (mut directory, mut commit, mut others) = (None, "HEAD", Vec::new());
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match (*word, words.next()) {
             ("--help" | "-h", _) => return Ended::Help(USAGE),
             ("-o", Some(name)) => directory = Some(PathBuf::from(name)),
+            ("--with", Some(name)) => others.push(Path::new(*name)),
             ("--commit", Some(name)) if !name.starts_with('-') => commit = name,
             _ => return Ended::Wrong(USAGE),
         }
     }
     match directory {
-        Some(directory) => Ended::Done(whole(&directory, commit)),
+        Some(directory) => Ended::Done(whole(&directory, commit, &others)),
         None => Ended::Wrong(USAGE),
     }
 }
 
 /// Makes it beside its place, and then moves it there.
-fn whole(directory: &Path, commit: &str) -> Done {
+fn whole(directory: &Path, commit: &str, others: &[&Path]) -> Done {
     let failed = |cause: &dyn std::fmt::Display| {
         format!(
             "failed to write the bundle `{}`: {cause}",
@@ -58,13 +63,14 @@ fn whole(directory: &Path, commit: &str) -> Done {
     if directory.exists() {
         return Err(failed(&"it exists"));
     }
+    let others = found(others, commit)?;
     let mut part = directory.as_os_str().to_owned();
     part.push(format!(".part-{}", std::process::id()));
     let part = PathBuf::from(part);
     fs::create_dir(&part).map_err(|error| failed(&error))?;
     let made = fs::canonicalize(&part)
         .map_err(|error| failed(&error))
-        .and_then(|part| fill(&part, commit))
+        .and_then(|part| fill(&part, commit, &others))
         .and_then(|()| fs::rename(&part, directory).map_err(|error| failed(&error)));
     made.inspect_err(|_| {
         // What is left of it, nobody has asked for.
@@ -72,7 +78,25 @@ fn whole(directory: &Path, commit: &str) -> Done {
     })
 }
 
-fn fill(part: &Path, commit: &str) -> Done {
+/// Other machines' parts, one of a kind, before anything is compiled.
+fn found(directories: &[&Path], commit: &str) -> Result<Vec<Other>, String> {
+    let commit = git(&["rev-parse", "--verify", &format!("{commit}^{{commit}}")])?;
+    let mut others: Vec<Other> = Vec::new();
+    for directory in directories {
+        let other = Other::read(directory, &commit)?;
+        let mut known = others.iter().map(|other| other.processor);
+        if known.any(|known| known == other.processor) || other.processor == ARCH {
+            let (directory, processor) = (directory.display(), other.processor);
+            return Err(format!(
+                "failed to take `{directory}`: there is one for {processor} already"
+            ));
+        }
+        others.push(other);
+    }
+    Ok(others)
+}
+
+fn fill(part: &Path, commit: &str, others: &[Other]) -> Done {
     let failed = |error: io::Error| format!("failed to fill the bundle: {error}");
     let source = part.join("source");
     fs::create_dir(&source).map_err(failed)?;
@@ -88,11 +112,10 @@ fn fill(part: &Path, commit: &str) -> Done {
         .replace("@TIME@", &stamp("--format=%ct")?)
         .replace("@RUSTC@", output(Command::new("rustc").arg("-V"))?.trim());
     fs::write(part.join("rebuild.sh"), rebuild).map_err(failed)?;
-    fs::write(
-        part.join("INSTRUCTIONS.md"),
-        INSTRUCTIONS.replace(COMMIT, &hash),
-    )
-    .map_err(failed)?;
+    let instructions = INSTRUCTIONS.replace(COMMIT, &hash);
+    let rows: String = others.iter().map(row).collect();
+    let instructions = instructions.replace("@OTHERS@", &rows);
+    fs::write(part.join("INSTRUCTIONS.md"), instructions).map_err(failed)?;
 
     let scratch = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
     fs::create_dir_all(&scratch).map_err(failed)?;
@@ -113,7 +136,17 @@ fn fill(part: &Path, commit: &str) -> Done {
     ask(&["image", "-o", &image])?;
     ask(&["kit", &kit])?;
     fs::write(part.join("sbom.cdx.json"), ask(&["version", "--sbom"])?).map_err(failed)?;
+    others.iter().try_for_each(|other| other.place(part))?;
     fs::write(part.join("SHA256SUMS"), sums(part)?).map_err(failed)
+}
+
+/// Of the table of INSTRUCTIONS.md.
+fn row(other: &Other) -> String {
+    let processor = other.processor;
+    format!(
+        "| `bin/chapbook-{processor}`, `chapbook-{processor}.tar` | the same commit for \
+         {processor}, made there; `rebuild.sh` does not compare it |\n"
+    )
 }
 
 /// The commit's own tree, and the crates that its `Cargo.lock` names.

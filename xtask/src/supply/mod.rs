@@ -3,6 +3,7 @@
 
 mod bundle;
 mod deny;
+mod others;
 // A file of build.rs and one of chapbook's: what is told of the sources is what the executable
 // will say of itself.
 #[path = "../../../src/sbom.rs"]

@@ -3,6 +3,8 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod others;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -130,7 +132,9 @@ fn a_bundle_builds_itself_again_without_a_network() {
         directory.path().join("moved"),
     );
     let name = made.to_str().unwrap();
-    let mut bundle = xtask(&["bundle", "-o", name]);
+    let other = directory.path().join("other");
+    others::good(&other);
+    let mut bundle = xtask(&["bundle", "-o", name, "--with", other.to_str().unwrap()]);
     succeeded(bundle.env("CARGO_TARGET_DIR", directory.path().join("target")));
     let again = xtask(&["bundle", "-o", name]).output().unwrap();
     assert!(said(&again).contains("it exists"), "{}", said(&again));
@@ -141,6 +145,17 @@ fn a_bundle_builds_itself_again_without_a_network() {
             .args(["--check", "--quiet", "SHA256SUMS"])
             .current_dir(&moved),
     );
+    for (there, here) in [
+        ("bin/chapbook-aarch64", "chapbook"),
+        ("chapbook-aarch64.tar", "image.tar"),
+    ] {
+        let carried = fs::read(moved.join(there)).unwrap();
+        assert_eq!(carried, fs::read(other.join(here)).unwrap());
+    }
+    let instructions = fs::read_to_string(moved.join("INSTRUCTIONS.md")).unwrap();
+    assert!(instructions.contains("| `bin/chapbook-aarch64`, "));
+    let is_filled = |name| !instructions.contains(&format!("@{name}@"));
+    assert!(["OTHERS", "COMMIT"].into_iter().all(is_filled));
     let image = fs::read_to_string(moved.join("kit/compose/compose.yaml")).unwrap();
     assert!(image.contains("localhost/chapbook@sha256:"), "{image}");
     let executable = moved.join("bin/chapbook");
