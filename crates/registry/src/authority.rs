@@ -4,13 +4,11 @@
 //! A token is asked for with the least that is needed: `pull`, or `pull,push`; never `delete`,
 //! whatever the challenge may say. The token service must be https, or a loopback host of a
 //! loopback registry; it gets the credential of the registry, as Docker sends it. A service that
-//! redirects elsewhere loses it. No message shows a token or a credential, not even one that a
-//! server sends back to us.
+//! redirects elsewhere loses it. An identity token stands in what is sent: it goes to the service
+//! that was named, and along no redirect at all.
 
 use std::cell::RefCell;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use remote::{Address, Challenge, Name, challenges, redacted};
 use serde_json::Value;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
@@ -25,9 +23,6 @@ use crate::secret::Secret;
 /// Who we are to token services: § a name for their log, no secret.
 const CLIENT_ID: &str = "chapbook";
 
-/// Shorter ones are parts of words: to mask them would tell them.
-const MASKED_BYTES_MIN: usize = 4;
-
 /// One repository's right to be asked.
 pub(crate) struct Authority<'a> {
     world: &'a World<'a>,
@@ -36,8 +31,6 @@ pub(crate) struct Authority<'a> {
     /// Looked for once.
     credential: RefCell<Option<Option<Credential>>>,
     held: RefCell<Option<Secret>>,
-    /// All that was ever held, so that no message shows it.
-    known: RefCell<Vec<Secret>>,
 }
 
 impl<'a> Authority<'a> {
@@ -47,14 +40,15 @@ impl<'a> Authority<'a> {
         given: Option<&'a Given>,
         scopes: Vec<String>,
     ) -> Authority<'a> {
-        let known = given.map(|given| given.password.clone());
+        if let Some(given) = given {
+            world.secrets.keep(&given.password);
+        }
         Authority {
             world,
             given,
             scopes,
             credential: RefCell::default(),
             held: RefCell::default(),
-            known: RefCell::new(known.into_iter().collect()),
         }
     }
 
@@ -94,34 +88,9 @@ impl<'a> Authority<'a> {
                 return Err(Trouble::Final(cause.to_owned()));
             }
         };
-        self.remember(&held);
+        self.world.secrets.keep(&held);
         *self.held.borrow_mut() = Some(held);
         Ok(())
-    }
-
-    /// A text without what must not be seen.
-    pub(crate) fn masked(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in self.known.borrow().iter() {
-            let secret = secret.reveal();
-            // Basic's and Bearer's names are no secrets.
-            let secret = secret.rsplit(' ').next().unwrap_or(secret);
-            if secret.len() >= MASKED_BYTES_MIN {
-                text = text.replace(secret, "…");
-            }
-        }
-        text
-    }
-
-    /// The value of `Authorization`, and the password within.
-    fn remember(&self, secret: &Secret) {
-        let mut known = self.known.borrow_mut();
-        let encoded = secret.reveal().strip_prefix("Basic ");
-        let decoded = encoded.and_then(|encoded| STANDARD.decode(encoded).ok());
-        let decoded = decoded.and_then(|pair| String::from_utf8(pair).ok());
-        let password = decoded.and_then(|pair| Secret::new(pair.split_once(':')?.1));
-        known.extend(password);
-        known.push(secret.clone());
     }
 
     fn credential(&self, name: &Name) -> Result<Option<Credential>, String> {
@@ -130,7 +99,7 @@ impl<'a> Authority<'a> {
         }
         let found = credentials::find(self.world, self.given, name)?;
         if let Some(Credential::Basic(secret) | Credential::Identity(secret)) = &found {
-            self.remember(secret);
+            self.world.secrets.keep(secret);
         }
         *self.credential.borrow_mut() = Some(found.clone());
         Ok(found)
@@ -198,7 +167,8 @@ impl<'a> Authority<'a> {
         ];
         fields.extend(service_name);
         let form = remote::form(&fields);
-        client.exchange(Request {
+        // A redirect is no answer to it: what stands in it is for this service alone.
+        let request = Request {
             method: Method::Post,
             address: service,
             fields: &[
@@ -208,7 +178,8 @@ impl<'a> Authority<'a> {
             content: Content::Bytes(form.as_bytes()),
             authorization: None,
             bytes_max: TOKEN_ANSWER_BYTES_MAX,
-        })
+        };
+        client.once(request, None)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::secret::Secrets;
+
 /// Why nothing, or not all, was done. Its `Display` is one line.
 #[derive(Debug)]
 pub enum Failure {
@@ -20,6 +22,14 @@ impl Failure {
     /// The same before anything was sent.
     pub(crate) fn unusable(verb: &str, object: &str, cause: impl fmt::Display) -> Failure {
         Failure::Unusable(format!("failed to {verb} `{object}`: {cause}"))
+    }
+
+    /// The same, without what must not be seen.
+    pub(crate) fn masked(self, secrets: &Secrets) -> Failure {
+        match self {
+            Failure::Unusable(line) => Failure::Unusable(secrets.masked(&line)),
+            Failure::Failed(line) => Failure::Failed(secrets.masked(&line)),
+        }
     }
 
     /// 1 or 2.

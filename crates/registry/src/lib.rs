@@ -42,11 +42,12 @@ mod secret;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 
-use remote::Lookup;
+use remote::{Lookup, shorten};
 
 pub use cli::USAGE;
 pub use failure::Failure;
 pub use limits::Limits;
+pub use secret::Secrets;
 
 /// The world, as far as a command depends on it.
 pub struct World<'a> {
@@ -56,6 +57,16 @@ pub struct World<'a> {
     pub limits: Limits,
     /// Whether standard error is a terminal, and progress is seen.
     pub is_terminal: bool,
+    /// What no message shows; nothing at first.
+    pub secrets: Secrets,
+}
+
+impl World<'_> {
+    /// What may be shown of a text that comes from elsewhere: one line, no secret, no end of it.
+    pub(crate) fn shown(&self, text: &str) -> String {
+        // In this order: of a secret that is cut short the rest would be seen.
+        shorten(&self.secrets.masked(text))
+    }
 }
 
 /// Runs a command.
@@ -63,6 +74,16 @@ pub struct World<'a> {
 /// # Errors
 /// What could not be done, in one line.
 pub fn run(
+    world: &World<'_>,
+    arguments: &[OsString],
+    stdin: &mut dyn Read,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let done = dispatch(world, arguments, stdin, out);
+    done.map_err(|failure| failure.masked(&world.secrets))
+}
+
+fn dispatch(
     world: &World<'_>,
     arguments: &[OsString],
     stdin: &mut dyn Read,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
-use registry::{Limits, World, run};
+use registry::{Limits, Secrets, World, run};
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         env: &|name| std::env::var(name).ok(),
         limits: Limits::default(),
         is_terminal: io::stderr().is_terminal(),
+        secrets: Secrets::default(),
     };
     match run(&world, &arguments, &mut io::stdin(), &mut io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,7 +11,7 @@
 use std::fs::File;
 use std::io::{self, Seek as _, Write};
 
-use remote::{Address, Deadline, Name, shorten};
+use remote::{Address, Deadline, Name};
 use serde_json::Value;
 use sitepack::Digest;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
@@ -30,6 +30,7 @@ const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 /// A repository, open for questions.
 pub(crate) struct Repository<'a> {
     pub(crate) name: Name,
+    world: &'a World<'a>,
     client: Client<'a>,
     authority: Authority<'a>,
 }
@@ -62,6 +63,7 @@ impl<'a> Repository<'a> {
             }
         };
         Ok(Repository {
+            world,
             client: Client::new(world, until)?,
             authority: Authority::new(world, given, scopes),
             name,
@@ -124,8 +126,8 @@ impl<'a> Repository<'a> {
                     (cause, answer.retry_after())
                 }
                 Ok(answer) => return Err(self.refused(Method::Put, &answer)),
-                Err(Trouble::Passing(cause)) => (self.broken(Method::Put, &cause), None),
-                Err(Trouble::Final(cause)) => return Err(self.broken(Method::Put, &cause)),
+                Err(Trouble::Passing(cause)) => (broken(Method::Put, &cause), None),
+                Err(Trouble::Final(cause)) => return Err(broken(Method::Put, &cause)),
             };
             self.wait(attempt, trouble)?;
             if self.has_blob(digest)? {
@@ -229,8 +231,8 @@ impl<'a> Repository<'a> {
                     (cause, answer.retry_after())
                 }
                 Ok(answer) => return Err(self.refused(Method::Get, &answer)),
-                Err(Trouble::Passing(cause)) => (self.broken(Method::Get, &cause), None),
-                Err(Trouble::Final(cause)) => return Err(self.broken(Method::Get, &cause)),
+                Err(Trouble::Passing(cause)) => (broken(Method::Get, &cause), None),
+                Err(Trouble::Final(cause)) => return Err(broken(Method::Get, &cause)),
             };
             self.wait(attempt, trouble)?;
         }
@@ -263,8 +265,8 @@ impl<'a> Repository<'a> {
                     (cause, answer.retry_after())
                 }
                 Ok(answer) => return Ok(answer),
-                Err(Trouble::Passing(cause)) => (self.broken(request.method, &cause), None),
-                Err(Trouble::Final(cause)) => return Err(self.broken(request.method, &cause)),
+                Err(Trouble::Passing(cause)) => (broken(request.method, &cause), None),
+                Err(Trouble::Final(cause)) => return Err(broken(request.method, &cause)),
             };
             self.wait(attempt, trouble)?;
             attempt += 1;
@@ -326,11 +328,6 @@ impl<'a> Repository<'a> {
         }
     }
 
-    fn broken(&self, method: Method, cause: &str) -> String {
-        self.authority
-            .masked(&format!("{}: {cause}", method.name()))
-    }
-
     /// § An answer to HEAD has no words: the same is asked with GET, for them alone.
     fn explained(&self, address: &Address, answer: &Answer) -> String {
         match self.once(&plain(Method::Get, address)) {
@@ -342,11 +339,14 @@ impl<'a> Repository<'a> {
     /// `PUT https://…: it answered 405 Method Not Allowed: UNSUPPORTED: the operation …`.
     fn refused(&self, method: Method, answer: &Answer) -> String {
         let (method, address, said) = (method.name(), &answer.address, answer.said());
-        let words = words(answer);
-        let words = shorten(&self.authority.masked(&words));
+        let words = self.world.shown(&words(answer));
         let colon = if words.is_empty() { "" } else { ": " };
         format!("{method} {address}: it answered {said}{colon}{words}")
     }
+}
+
+fn broken(method: Method, cause: &str) -> String {
+    format!("{}: {cause}", method.name())
 }
 
 fn plain(method: Method, address: &Address) -> Request<'_> {

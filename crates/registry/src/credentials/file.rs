@@ -47,7 +47,13 @@ pub(super) fn find(
 /// § containers-auth.json(5): the longest path that is the repository or above it, then the
 /// registry; Docker writes registries as addresses, too (`https://ghcr.io/v2/`).
 fn entry<'a>(auths: &'a Map<String, Value>, name: &Name) -> Option<&'a Value> {
-    let mut path = format!("{}/{}", name.registry, name.repository);
+    let is_docker = host(&name.credentials) == DOCKER;
+    let registry = if is_docker {
+        "docker.io"
+    } else {
+        &name.registry
+    };
+    let mut path = format!("{registry}/{}", name.repository);
     loop {
         if let Some(found) = auths.get(&path) {
             return Some(found);
@@ -58,12 +64,19 @@ fn entry<'a>(auths: &'a Map<String, Value>, name: &Name) -> Option<&'a Value> {
         }
     }
     let key = &name.credentials;
-    let is_it = |written: &&String| host(written) == key || host(written) == host(key);
+    let is_it = |written: &&String| {
+        let written = host(written);
+        let is_dockers = [DOCKER, "registry-1.docker.io"].contains(&written);
+        written == key || written == host(key) || is_docker && is_dockers
+    };
     let found = auths.keys().find(is_it);
     auths
         .get(key)
         .or_else(|| found.and_then(|written| auths.get(written)))
 }
+
+/// § Docker's registry, as Docker's client writes it; podman, buildah and skopeo write docker.io.
+const DOCKER: &str = "index.docker.io";
 
 /// Keys with a path are for that path alone, but for Docker's own ways to write a registry.
 fn host(key: &str) -> &str {
@@ -115,6 +128,7 @@ mod tests {
     use super::{Credential, find};
     use crate::World;
     use crate::limits::Limits;
+    use crate::secret::Secrets;
 
     #[test]
     fn credentials_are_found_by_registry_and_path() {
@@ -125,6 +139,7 @@ mod tests {
             env: &env,
             limits: Limits::default(),
             is_terminal: false,
+            secrets: Secrets::default(),
         };
         let found = |name: &str| {
             let (name, _) = Name::parse(name).unwrap();
@@ -155,6 +170,26 @@ mod tests {
             ("other.example/a", "none"),
         ] {
             assert_eq!(found(name).unwrap(), expected, "{name}");
+        }
+        for (auths, name, expected) in [
+            (r#""docker.io":{"auth":"dTpw"}"#, "alpine", "Basic dTpw"),
+            (r#""docker.io/me":{"auth":"dTpw"}"#, "me/a", "Basic dTpw"),
+            (r#""docker.io/me":{"auth":"dTpw"}"#, "you/a", "none"),
+            (r#""index.docker.io":{"auth":"dTpw"}"#, "me/a", "Basic dTpw"),
+            (
+                r#""registry-1.docker.io":{"auth":"dTpw"}"#,
+                "docker.io/me/a",
+                "Basic dTpw",
+            ),
+            (r#""docker.io":{"auth":"dTpw"}"#, "ghcr.io/a", "none"),
+            (
+                r#""docker.io":{"auth":"bm86bm8="},"docker.io/me/a":{"auth":"dTpw"}"#,
+                "me/a",
+                "Basic dTpw",
+            ),
+        ] {
+            std::fs::write(&path, format!("{{\"auths\":{{{auths}}}}}")).unwrap();
+            assert_eq!(found(name).unwrap(), expected, "{auths}");
         }
         std::fs::write(&path, "{\"auths\": secret").unwrap();
         let cause = found("ghcr.io/a").unwrap_err();

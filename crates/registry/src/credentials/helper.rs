@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{Credential, basic};
 use crate::World;
 use crate::limits::HELPER_BYTES_MAX;
-use crate::secret::Secret;
+use crate::secret::{SECRET_VARIABLES, Secret};
 
 /// § The user's name that says that the secret is an identity token.
 const IDENTITY: &str = "<token>";
@@ -40,6 +40,9 @@ pub(super) fn ask(
     command.arg("get");
     if let Some(path) = (world.env)("PATH") {
         command.env("PATH", path);
+    }
+    for name in SECRET_VARIABLES {
+        command.env_remove(name);
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let child = command.spawn().map_err(|error| {

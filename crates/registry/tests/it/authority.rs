@@ -151,6 +151,57 @@ fn an_identity_token_goes_in_a_form() {
     assert_eq!(form, expected);
 }
 
+/// It stands in what is sent, and would be sent again.
+#[test]
+fn an_identity_token_goes_along_no_redirect() {
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = Server::new(|_| Some(Reply::ok(r#"{"token":"t0ken1"}"#)));
+        let away = elsewhere.url("/token");
+        let leads = move |_: &Seen| Some(Reply::status(status).field("Location", &*away));
+        let tokens = Server::new(leads);
+        let challenge = format!(r#"Bearer realm="{}""#, tokens.url("/token"));
+        let registry =
+            Server::new(move |_| Some(Reply::status(401).field("WWW-Authenticate", &*challenge)));
+        let place = Place::new();
+        let config = format!(
+            r#"{{"auths":{{"{}":{{"auth":"dTo=","identitytoken":"id-hunter2"}}}}}}"#,
+            registry.address
+        );
+        let path = place.file("auth.json", config);
+        let place = place.variable("REGISTRY_AUTH_FILE", path.to_str().unwrap());
+        let (_, line) = push(&place, &registry, &[]).unwrap_err();
+        assert!(line.contains(&format!("it answered {status}")), "{line}");
+        assert_eq!(elsewhere.lines(), [""; 0], "{status}");
+    }
+}
+
+/// Whatever its form, and wherever in the line: passwords have spaces, and addresses are told.
+#[test]
+fn no_line_shows_what_a_server_sends_back() {
+    let password = "correct horse hunter2";
+    let server = Server::new(|seen| {
+        if seen.field("authorization").is_none() {
+            return Some(refusal());
+        }
+        let away = "/x/correct%20horse%20hunter2?hunter2";
+        Some(match &*seen.method {
+            "HEAD" => Reply::status(307).field("Location", away),
+            _ => Reply::error(403, "DENIED", "who is correct horse hunter2?"),
+        })
+    });
+    let place = Place::new()
+        .variable("CHAPBOOK_REGISTRY_USER", "u")
+        .variable("CHAPBOOK_REGISTRY_PASSWORD", password);
+    for command in [&["inspect"][..], &["retag"]] {
+        let name = server.name("poems:v1");
+        let tag: &[&str] = if command == ["retag"] { &["v2"] } else { &[] };
+        let line = place.fails(&[command, &[&*name], tag].concat());
+        assert!(line.contains("who is …?"), "{line}");
+    }
+    let (_, line) = push(&place, &server, &[]).unwrap_err();
+    assert!(!line.contains("horse"), "{line}");
+}
+
 fn refusal() -> Reply {
     Reply::error(401, "UNAUTHORIZED", "who is hunter2, dTpodW50ZXIy?")
         .field("WWW-Authenticate", "Basic realm=\"poems\"")
@@ -196,11 +247,15 @@ fn basic_credentials_come_from_where_they_are_kept() {
 #[test]
 fn a_credential_helper_is_asked() {
     use std::os::unix::fs::PermissionsExt as _;
+
+    use crate::runnable::make_runnable;
+
     let server = Server::new(basic);
     let with = |script: &str, config: &str| {
         let mut place = Place::new();
         let path = place.file("docker-credential-poems", format!("#!/bin/sh\n{script}"));
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        make_runnable(&path);
         place.file(
             "config.json",
             config.replace("HERE", &server.address.to_string()),

@@ -15,13 +15,16 @@ mod deploy;
 mod faults;
 mod image;
 mod push;
+#[cfg(unix)]
+#[path = "../../../../tests/it/runnable.rs"]
+mod runnable;
 mod server;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use registry::{Failure, Limits, World, run};
+use registry::{Failure, Limits, Secrets, World, run};
 
 /// What no message may show.
 const SECRETS: [&str; 4] = ["hunter2", "aHVudGVyMg", "t0ken", "dTpodW50ZXIy"];
@@ -77,6 +80,7 @@ impl Place {
             env: &env,
             limits: self.limits,
             is_terminal: false,
+            secrets: Secrets::default(),
         };
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         let mut out = Vec::new();

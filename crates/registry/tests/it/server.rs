@@ -175,8 +175,16 @@ impl Reply {
         }
     }
 
+    /// It begins, and never ends.
+    pub(crate) fn and_hangs(self) -> Reply {
+        Reply {
+            hangs: true,
+            ..self
+        }
+    }
+
     fn send(self, stream: &mut TcpStream, is_head: bool) {
-        if self.hangs {
+        if self.hangs && self.status == 0 {
             let _ = stream.read(&mut [0]);
             return;
         }
@@ -184,13 +192,18 @@ impl Reply {
         for (name, value) in &self.fields {
             head += &format!("{name}: {value}\r\n");
         }
-        head += &format!("Content-Length: {}\r\n\r\n", self.content.len());
+        let missing = usize::from(self.hangs);
+        let length = self.content.len() + missing;
+        head += &format!("Content-Length: {length}\r\n\r\n");
         let mut whole = head.into_bytes();
         if !is_head {
             whole.extend(&self.content);
         }
         // A client that has seen enough goes away.
         let _ = stream.write_all(&whole);
+        if self.hangs {
+            let _ = stream.read(&mut [0]);
+        }
     }
 }
 
