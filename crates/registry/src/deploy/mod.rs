@@ -211,10 +211,13 @@ impl Options {
     /// What was typed comes before variables. Those that a target does not take are for another.
     fn environment(&mut self, world: &World<'_>) {
         let set = |name: &str| (world.env)(name).filter(|value| !value.is_empty());
-        let named = self.words.get(1).cloned().unwrap_or_default();
-        let target = Target::ALL
-            .into_iter()
-            .find(|target| target.name() == named);
+        let target = match &*self.words {
+            [deploy, named, ..] if deploy == "deploy" => {
+                let mut all = Target::ALL.into_iter();
+                all.find(|target| target.name() == named)
+            }
+            _ => None,
+        };
         let taken = target.map_or(&scripts::OPTIONS[..], Target::options);
         for name in VALUES.into_iter().filter(|name| taken.contains(name)) {
             let variable = format!("CHAPBOOK_DEPLOY_{}", name.to_ascii_uppercase());

@@ -6,6 +6,7 @@
 //! has an end in time.
 
 use std::cell::RefCell;
+use std::fs;
 use std::io::{self, Read as _, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -20,7 +21,7 @@ use crate::World;
 use crate::failure::Failure;
 use crate::limits::SECRET_BYTES_MAX;
 use crate::reference::Reference;
-use crate::secret::Secret;
+use crate::secret::{SECRET_VARIABLES, Secret};
 
 /// How often a program is looked at, whether it has ended.
 const LOOK_MILLISECONDS: u64 = 20;
@@ -28,9 +29,10 @@ const LOOK_MILLISECONDS: u64 = 20;
 const AFTERWARDS: Duration = Duration::from_secs(5);
 /// A rollout of a few pods; one that waits for longer is stuck, and its job says so.
 const ROLLOUT_SECONDS: &str = "300";
-/// Units of systemd name no image. Without one the kit would want that of the executable itself,
-/// and an executable that needs libraries makes none.
-const NO_IMAGE: &str = "localhost/chapbook:none";
+/// What systemd is told: the kit's own, which name no image. So no executable is started for them,
+/// which may be one for another processor.
+const SERVICE: &str = include_str!("../../../../deploy/systemd/chapbook.service");
+const SOCKET: &str = include_str!("../../../../deploy/systemd/chapbook.socket");
 /// What a host runs as root, with the new files.
 const INSTALL: &str = include_str!("scripts/install.sh");
 /// The executable that cargo makes.
@@ -58,6 +60,8 @@ pub(super) fn run(
             "--chapbook FILE, the executable, is missing".to_owned(),
         ));
     }
+    let executable = executable(options)?;
+    let executable = executable.as_deref();
     let object = image.map_or_else(|| "systemd".to_owned(), shown);
     let failed = |cause: String| Failure::failed(VERB, &object, cause);
     let room = tempfile::tempdir();
@@ -68,19 +72,33 @@ pub(super) fn run(
         false => room.path().join("kit"),
     };
     let kit = kit.display().to_string();
-    programs.kit(&kit, image, options).map_err(failed)?;
+    let written = match image {
+        Some(image) => programs.kit(&kit, image, executable),
+        None => programs.units(&kit),
+    };
+    written.map_err(failed)?;
     let done = match target {
         Target::CloudRun => programs.cloud_run(&kit, region.unwrap_or_default(), project),
         Target::Kubernetes => programs.kubernetes(&kit, overlay, context),
         Target::Compose => programs.compose(&kit, host),
-        Target::Systemd => {
-            let executable = options.value("chapbook").unwrap_or_default();
-            programs.systemd(&kit, executable, host)
-        }
+        Target::Systemd => programs.systemd(&kit, executable.unwrap_or_default(), host),
         // They speak for themselves.
         Target::Ghcr | Target::DockerHub | Target::ArtifactRegistry | Target::Heroku => Ok(()),
     };
     done.map_err(failed)
+}
+
+/// The one file that is meant, for whoever starts or copies it: a name alone would be looked for on
+/// PATH by one and not by the other, and to scp a name may be a host or an option.
+fn executable(options: &Options) -> Result<Option<String>, Failure> {
+    let Some(typed) = options.value("chapbook") else {
+        return Ok(None);
+    };
+    let unusable = |cause: &str| Failure::unusable("deploy", &remote::shorten(typed), cause);
+    let path = fs::canonicalize(typed).map_err(|error| unusable(&error.to_string()))?;
+    let path = path.to_str().filter(|_| path.is_file());
+    let path = path.ok_or_else(|| unusable("it is no file, or its name is no text"))?;
+    Ok(Some(path.to_owned()))
 }
 
 /// Starts programs, or prints what would be started.
@@ -103,10 +121,10 @@ impl<'a> Programs<'a> {
         secret.ok_or_else(|| format!("`{program}`: it printed no token"))
     }
 
-    fn kit(&self, kit: &str, image: Option<&Reference>, options: &Options) -> Result<(), String> {
-        let image = image.map_or_else(|| NO_IMAGE.to_owned(), shown);
+    fn kit(&self, kit: &str, image: &Reference, executable: Option<&str>) -> Result<(), String> {
+        let image = shown(image);
         let cargo = (self.world.env)("CARGO").unwrap_or_else(|| "cargo".to_owned());
-        let mut words = match options.value("chapbook") {
+        let mut words = match executable {
             Some(executable) => vec![executable],
             None => vec![
                 &*cargo,
@@ -120,6 +138,17 @@ impl<'a> Programs<'a> {
         };
         words.extend(["kit", kit, "--image", &image]);
         self.run(&words, &[], None)
+    }
+
+    fn units(&self, kit: &str) -> Result<(), String> {
+        if self.is_dry {
+            return Ok(());
+        }
+        let failed = |error: io::Error| format!("failed to write units: {error}");
+        let directory = Path::new(kit).join("systemd");
+        fs::create_dir_all(&directory).map_err(failed)?;
+        fs::write(directory.join("chapbook.service"), SERVICE).map_err(failed)?;
+        fs::write(directory.join("chapbook.socket"), SOCKET).map_err(failed)
     }
 
     fn cloud_run(&self, kit: &str, region: &str, project: Option<&str>) -> Result<(), String> {
@@ -242,6 +271,9 @@ impl<'a> Programs<'a> {
             command.env("PATH", path);
         }
         command.envs(variables.iter().map(|(name, value)| (name, value)));
+        for name in SECRET_VARIABLES {
+            command.env_remove(name);
+        }
         command.stdin(if stdin.is_some() {
             Stdio::piped()
         } else {

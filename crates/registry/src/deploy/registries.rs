@@ -85,7 +85,7 @@ fn check_host(target: Target, image: &Reference) -> Result<(), Failure> {
 }
 
 /// Whether a host is the target's.
-pub(super) fn is_at(target: Target, host: &str) -> bool {
+fn is_at(target: Target, host: &str) -> bool {
     let is_it = match target == Target::ArtifactRegistry {
         true => host.ends_with(host_of(target)),
         false => host == host_of(target),
@@ -160,7 +160,9 @@ fn dry(
     }
     written(writeln!(out, "GET {base}/manifests/{}", image.place()))?;
     for tag in tags {
-        written(writeln!(out, "PUT {base}/manifests/{tag}, the same bytes"))?;
+        written(writeln!(out, "HEAD {base}/manifests/{tag}"))?;
+        let line = format!("PUT {base}/manifests/{tag}, the same bytes, unless it means them");
+        written(writeln!(out, "{line}"))?;
     }
     Ok(())
 }

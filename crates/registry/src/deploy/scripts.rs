@@ -9,11 +9,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use remote::host_and_port;
+use remote::shorten;
 use sitepack::Digest;
 
 use super::source::{self, Tar};
-use super::{Options, Target, is_word, registries, usage};
+use super::{Options, Target, heroku, is_word, usage};
 use crate::failure::Failure;
 use crate::manifest::Family;
 use crate::reference::Reference;
@@ -29,6 +29,9 @@ const REGISTRY: &str = include_str!("scripts/registry.part");
 const HEROKU: &str = include_str!("scripts/heroku.part");
 const CLOUD_RUN: &str = include_str!("scripts/cloud-run.part");
 
+/// The sums of all that is written.
+const MANIFEST: &str = "MANIFEST";
+
 /// Whose scripts there are: of what can be reached with little more than a shell.
 const SCRIPTS: [(Target, &[&str]); 5] = [
     (Target::Ghcr, &[IMAGE, REGISTRY]),
@@ -43,20 +46,35 @@ pub(super) fn run(directory: &str, options: &Options, out: &mut dyn Write) -> Re
     let path = options.value("tar");
     let path = path.ok_or_else(|| usage("--tar FILE is missing".to_owned()))?;
     let file = Path::new(path).file_name().and_then(|name| name.to_str());
-    let file = file.filter(|name| is_word(name) && !name.contains(':'));
+    let is_ours = |name: &str| {
+        let mut scripts = SCRIPTS.iter().map(|(target, _)| script_name(*target));
+        name == MANIFEST || scripts.any(|script| script == name)
+    };
+    let file = file.filter(|name| is_word(name) && !name.contains(':') && !is_ours(name));
     let file = file.ok_or_else(|| usage("the file's name is malformed".to_owned()))?;
     let (place, path) = (Path::new(directory).join(file), Path::new(path));
     // It may lie where it shall.
-    let found = if place.is_file() { &place } else { path };
+    let found = if path.is_file() { path } else { &place };
+    let is_there = place.exists() && fs::canonicalize(&place).ok() == fs::canonicalize(found).ok();
     let tar = Tar::open(&found.display().to_string())?;
-    let config = source::config(&tar.image(&image, None)?);
-    // What Docker's words do not say, Heroku's script refuses.
+    let read = tar.image(&image, None)?;
+    if !tar.is_layout() {
+        let cause = "skopeo finds no image layout in it, as scripts name it: take what `chapbook \
+                     image` writes, or skopeo copy docker-archive:… oci-archive:…";
+        return Err(Failure::unusable(
+            "write scripts for",
+            &found.display().to_string(),
+            cause,
+        ));
+    }
+    // What Heroku does not run, or Docker's words do not say, its script refuses.
     let docker = tar.image(&image, Some(Family::Docker)).is_ok();
-    let config = config.filter(|_| docker);
-    let text = |name| Ok(options.word(name)?.unwrap_or_default().to_owned());
+    let is_for_heroku = docker && heroku::runs_there(source::platform(&read)).is_ok();
+    let config = source::config(&read).filter(|_| is_for_heroku);
+    let text = |name| word(name, options.value(name).unwrap_or_default()).map(str::to_owned);
     let digest = |digest: Option<Digest>| digest.map(|digest| format!("sha256:{digest}"));
     let values = [
-        ("@NAME@", full_name(&image)),
+        ("@NAME@", full_name(&image)?),
         ("@DIGEST@", digest(image.digest).unwrap_or_default()),
         ("@CONFIG@", digest(config).unwrap_or_default()),
         ("@TAR@", file.to_owned()),
@@ -66,65 +84,77 @@ pub(super) fn run(directory: &str, options: &Options, out: &mut dyn Write) -> Re
         ("@PROJECT@", text("project")?),
     ];
     if options.is_dry {
-        let mut targets = SCRIPTS.iter().map(|(target, _)| target.name());
-        return targets.try_for_each(|name| written(writeln!(out, "{directory}/deploy.{name}.sh")));
+        let scripts = SCRIPTS.iter().map(|(target, _)| script_name(*target));
+        let names = [file.to_owned()].into_iter().chain(scripts);
+        let mut names = names.chain([MANIFEST.to_owned()]);
+        return names.try_for_each(|name| written(writeln!(out, "{directory}/{name}")));
     }
     let failed = |error: io::Error| Failure::failed("write", directory, error);
     fs::create_dir_all(directory).map_err(failed)?;
-    if found == path {
-        whole(&place, |new| fs::copy(path, new).map(drop)).map_err(failed)?;
+    if !is_there {
+        whole(&place, |new| fs::copy(found, new).map(drop)).map_err(failed)?;
     }
-    write(Path::new(directory), &place, &image, &values).map_err(failed)?;
+    write(Path::new(directory), &place, &values).map_err(failed)?;
     written(writeln!(out, "{directory}"))
 }
 
 fn processes(options: &Options) -> Result<String, Failure> {
     match options.all("process") {
         [] => Ok("web".to_owned()),
-        all if all.iter().all(|process| is_word(process)) => Ok(all.join(" ")),
-        _ => Err(usage("--process is malformed".to_owned())),
+        all => {
+            let words = all.iter().map(|process| word("process", process));
+            Ok(words.collect::<Result<Vec<_>, Failure>>()?.join(" "))
+        }
     }
 }
 
-fn write(
-    directory: &Path,
-    tar: &Path,
-    image: &Reference,
-    values: &[(&str, String)],
-) -> io::Result<()> {
+/// What scripts take as a word: they look at it once more.
+fn word<'t>(name: &str, text: &'t str) -> Result<&'t str, Failure> {
+    match text.is_empty() || is_word(text) && !text.contains('@') {
+        true => Ok(text),
+        false => Err(usage(format!("--{name} `{}` is malformed", shorten(text)))),
+    }
+}
+
+fn script_name(target: Target) -> String {
+    format!("deploy.{}.sh", target.name())
+}
+
+fn write(directory: &Path, tar: &Path, values: &[(&str, String)]) -> io::Result<()> {
     let file = tar.file_name().unwrap_or_default().to_string_lossy();
     let copied = Digest::of_reader(&mut fs::File::open(tar)?)?.0;
     let mut manifest = format!("{copied}  {file}\n");
     for (target, parts) in SCRIPTS {
-        let default = match is_at(target, image) {
-            true => full_name(image),
-            false => String::new(),
-        };
+        let name = values.iter().find(|(place, _)| *place == "@NAME@");
+        let name = name.map(|(_, name)| &**name).unwrap_or_default();
+        let default = if is_at(target, name) { name } else { "" };
         let mut script = format!("#!/bin/sh\n{HEAD}{}", parts.concat());
-        script = script.replace("@DEFAULT@", &default);
+        script = script.replace("@DEFAULT@", default);
         script = script.replace("@TARGET@", target.name());
         for (place, value) in values {
             script = script.replace(place, value);
         }
-        let name = format!("deploy.{}.sh", target.name());
+        let name = script_name(target);
         manifest.push_str(&format!("{}  {name}\n", Digest::of(script.as_bytes())));
         whole(&directory.join(name), |new| {
             fs::write(new, &script)?;
             executable(new)
         })?;
     }
-    whole(&directory.join("MANIFEST"), |new| fs::write(new, &manifest))
+    whole(&directory.join(MANIFEST), |new| fs::write(new, &manifest))
 }
 
-/// Whether a name is one of the target. Heroku's is not the image's own; Cloud Run takes what
-/// Artifact Registry has.
-fn is_at(target: Target, image: &Reference) -> bool {
-    let host = host_and_port(&image.name.registry).map(|(host, _)| host);
-    let host = host.unwrap_or_default();
+/// Whether a name is one of the target, as its script has it. Heroku's is not the image's own;
+/// Cloud Run takes what Artifact Registry has.
+fn is_at(target: Target, name: &str) -> bool {
+    let registry = name.split('/').next().unwrap_or_default();
+    let host = registry.split(':').next().unwrap_or_default();
+    let is_here = ["127.0.0.1", "localhost"].contains(&host);
     match target {
-        Target::CloudRun => registries::is_at(Target::ArtifactRegistry, &host),
-        Target::Ghcr | Target::DockerHub | Target::ArtifactRegistry => {
-            registries::is_at(target, &host)
+        Target::Ghcr => is_here || registry == "ghcr.io",
+        Target::DockerHub => is_here || registry == "docker.io",
+        Target::ArtifactRegistry | Target::CloudRun => {
+            is_here || registry.ends_with("-docker.pkg.dev")
         }
         Target::Heroku | Target::Kubernetes | Target::Compose | Target::Systemd => true,
     }
@@ -150,12 +180,21 @@ fn executable(_: &Path) -> std::io::Result<()> {
 }
 
 /// § skopeo knows Docker's registry as docker.io.
-fn full_name(image: &Reference) -> String {
-    let registry = match &*image.name.registry {
-        "registry-1.docker.io" => "docker.io",
-        other => other,
+fn full_name(image: &Reference) -> Result<String, Failure> {
+    let registry = match &*image.name.registry.to_ascii_lowercase() {
+        "registry-1.docker.io" => "docker.io".to_owned(),
+        other => other.to_owned(),
     };
-    format!("{registry}/{}", image.name.repository)
+    let name = format!("{registry}/{}", image.name.repository);
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"._/:-".contains(&byte);
+    match name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(is_fit)
+    {
+        true => Ok(name),
+        false => {
+            let cause = "scripts take letters, digits and ._/:- in it";
+            Err(Failure::unusable("write scripts for", &image.typed, cause))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::VERB;
 use crate::World;
 use crate::archive::{Archive, Section};
 use crate::client::Content;
+use crate::credentials::Given;
 use crate::failure::Failure;
 use crate::layout::{self, Blob, Image};
 use crate::manifest::{Document, Family, Manifest};
@@ -43,6 +44,11 @@ impl Tar {
         Ok(Tar { archive, shown })
     }
 
+    /// Whether it has a manifest of its own, which what `docker save` writes has not.
+    pub(super) fn is_layout(&self) -> bool {
+        self.archive.section("index.json").is_some()
+    }
+
     /// The image, which is the one that was named, in the words of `family`.
     pub(super) fn image(
         &self,
@@ -67,14 +73,17 @@ impl Tar {
 }
 
 impl Pulled {
-    /// Takes an image out of its registry, in the words of `family`.
+    /// Takes an image out of its registry, in the words of `family`, if `check` says yes to its
+    /// platform.
     pub(super) fn new(
         world: &World<'_>,
+        given: Option<&Given>,
         image: &Reference,
         family: Family,
+        check: impl Fn(Result<String, String>) -> Result<(), String>,
     ) -> Result<Pulled, String> {
         let until = Deadline::after(world.limits.whole);
-        let repository = Repository::open(world, None, image.name.clone(), Action::Pull, until)?;
+        let repository = Repository::open(world, given, image.name.clone(), Action::Pull, until)?;
         let manifest = repository.manifest(&image.place(), image.digest)?;
         if let Document::Index(images) = &manifest.document {
             let is_amd64 = |platform: &&str| *platform == "linux/amd64";
@@ -87,6 +96,7 @@ impl Pulled {
         let manifest = manifest.in_words_of(family)?;
         let mut blobs = Vec::new();
         if let Document::Image { config, layers } = &manifest.document {
+            check(platform_of(&repository.blob(config.digest)?))?;
             for wanted in layers.iter().chain([config]) {
                 let (digest, bytes) = (wanted.digest, wanted.bytes);
                 if blobs.iter().any(|(known, _, _)| *known == digest) {
@@ -138,6 +148,31 @@ pub(super) fn config(image: &Image<'_>) -> Option<Digest> {
     match image.manifests.last().map(|root| &root.document) {
         Some(Document::Image { config, .. }) => Some(config.digest),
         Some(Document::Index(_)) | None => None,
+    }
+}
+
+/// What an image is for: `linux/amd64`.
+pub(super) fn platform(image: &Image<'_>) -> Result<String, String> {
+    let config = config(image).ok_or("it is an index, and one image is wanted")?;
+    let mut blobs = image.blobs.iter();
+    let config = blobs.find(|blob| blob.digest == config);
+    let config = config.ok_or("it has no configuration")?;
+    platform_of(&config.section.read()?)
+}
+
+/// § image-spec, config.md: `os` and `architecture`.
+fn platform_of(config: &[u8]) -> Result<String, String> {
+    let config: Value =
+        serde_json::from_slice(config).map_err(|_| "its configuration is not JSON")?;
+    let part = |name: &str| {
+        config
+            .get(name)
+            .and_then(Value::as_str)
+            .filter(|part| !part.is_empty())
+    };
+    match (part("os"), part("architecture")) {
+        (Some(os), Some(architecture)) => Ok(format!("{os}/{architecture}")),
+        (None, _) | (_, None) => Err("its configuration does not say what it is for".to_owned()),
     }
 }
 

@@ -10,14 +10,17 @@
 //!    the newest release again. No other one: nothing was released, which is a failure here.
 //! 4. What the release phase prints, while the release is pending, then how it ended.
 //!
+//! Before all of this the image is looked at: Heroku runs those of one platform.
+//!
 //! The token goes to the registry and to the API. The stream's address holds its own secret; it is
 //! followed to Heroku's hosts alone, shown to nobody, and gets no token.
 
 mod api;
+mod stream;
 
 use std::io::{Read, Write};
 
-use remote::{Address, Deadline, Name};
+use remote::{Address, Deadline, Name, Near, host_and_port, near, shorten};
 use serde_json::Value;
 
 use self::api::Api;
@@ -34,6 +37,8 @@ use crate::{World, cli, written};
 
 const REGISTRY: &str = "registry.heroku.com";
 const API: &str = "https://api.heroku.com";
+/// § Cedar's dynos have no other processor.
+const PLATFORM: &str = "linux/amd64";
 /// § The newest release alone.
 const NEWEST: &str = "version ..; max=1, order=desc";
 
@@ -53,37 +58,43 @@ pub(super) fn run(
     };
     let registry = (world.env)("CHAPBOOK_HEROKU_REGISTRY").filter(|name| !name.is_empty());
     let registry = registry.unwrap_or_else(|| REGISTRY.to_owned());
-    let names = processes.iter().map(|process| {
-        let name = format!("{registry}/{app}/{process}");
-        match Name::parse(&name) {
-            Ok((parsed, None)) if is_word(process) => Ok(parsed),
-            Ok(_) => Err(Failure::unusable(VERB, &name, "the process is malformed")),
-            Err(cause) => Err(Failure::unusable(VERB, &name, cause)),
-        }
-    });
-    let names = names.collect::<Result<Vec<Name>, Failure>>()?;
+    let names = names(&registry, app, processes)?;
     let docker = Some(Family::Docker);
     let tar = options.value("tar").map(Tar::open).transpose()?;
     let file = tar
         .as_ref()
         .map(|tar| tar.image(image, docker))
         .transpose()?;
+    if let Some(file) = &file {
+        let of_heroku = runs_there(source::platform(file));
+        of_heroku.map_err(|cause| Failure::unusable(VERB, &image.typed, cause))?;
+    }
     let base = (world.env)("CHAPBOOK_HEROKU_API").filter(|base| !base.is_empty());
     let base = Address::parse(base.as_deref().unwrap_or(API))
+        .and_then(|base| match base.join("/")? == base {
+            true => Ok(base),
+            false => Err("it has a path of its own".to_owned()),
+        })
         .map_err(|cause| Failure::unusable(VERB, "CHAPBOOK_HEROKU_API", cause))?;
     if options.is_dry {
         return dry(&base, app, processes, &names, file.as_ref(), out);
     }
     let token = token(world, options, stdin)?;
+    // What the image's own registry is shown; the token is Heroku's.
+    let puller = match file {
+        Some(_) => None,
+        None => Given::from(world.env, None, None).map_err(usage)?,
+    };
     let failed = |cause: String| Failure::failed(VERB, app, cause);
     let until = Deadline::after(world.limits.whole);
     let api = Api::new(world, base, &token, until).map_err(failed)?;
     api.check_stack(app).map_err(failed)?;
     let pulled = match file {
         Some(_) => None,
-        None => Some(Pulled::new(world, image, Family::Docker))
-            .transpose()
-            .map_err(|cause| Failure::failed(VERB, &image.typed, cause))?,
+        None => {
+            let pulled = Pulled::new(world, puller.as_ref(), image, Family::Docker, runs_there);
+            Some(pulled.map_err(|cause| Failure::failed(VERB, &image.typed, cause))?)
+        }
     };
     let image = file.or_else(|| pulled.as_ref().map(Pulled::image));
     let image = image.ok_or_else(|| failed("there is no image".to_owned()))?;
@@ -97,8 +108,38 @@ pub(super) fn run(
     }
     let before = api.newest(app).map_err(failed)?;
     let body = formation(processes, &image).map_err(failed)?;
-    api.release(app, &body).map_err(failed)?;
-    api.follow(world, app, before, out).map_err(failed)
+    let answered = api.release(app, &body);
+    let followed = api.follow(app, before.as_ref(), answered, out);
+    followed.map_err(failed)
+}
+
+/// The image's name in Heroku's registry, for each process.
+fn names(registry: &str, app: &str, processes: &[String]) -> Result<Vec<Name>, Failure> {
+    let unusable = |cause| Failure::unusable(VERB, registry, cause);
+    let (host, _) = host_and_port(registry).map_err(unusable)?;
+    if host != REGISTRY && near(&host) != Some(Near::Loopback) {
+        return Err(unusable("it is neither Heroku's nor here".to_owned()));
+    }
+    let names = processes.iter().map(|process| {
+        let name = format!("{registry}/{app}/{process}");
+        match Name::parse(&name) {
+            Ok((parsed, None)) if is_word(process) => Ok(parsed),
+            Ok(_) => Err(Failure::unusable(VERB, &name, "the process is malformed")),
+            Err(cause) => Err(Failure::unusable(VERB, &name, cause)),
+        }
+    });
+    names.collect()
+}
+
+/// Whether Heroku has machines for it.
+pub(super) fn runs_there(platform: Result<String, String>) -> Result<(), String> {
+    match platform? {
+        platform if platform == PLATFORM => Ok(()),
+        other => Err(format!(
+            "it is of {}, and {PLATFORM} is wanted",
+            shorten(&other)
+        )),
+    }
 }
 
 fn token(world: &World<'_>, options: &Options, stdin: &mut dyn Read) -> Result<Secret, Failure> {
@@ -171,6 +212,10 @@ fn dry(
     let body = updates(processes, &config);
     lines.push(format!("PATCH {base}/apps/{app}/formation {body}"));
     lines.push(format!("GET {base}/apps/{app}/releases, Range: {NEWEST}"));
+    lines.push("GET what its release phase prints, while it is pending".to_owned());
+    lines.push(format!(
+        "GET {base}/apps/{app}/releases/ID, until it has ended"
+    ));
     lines
         .iter()
         .try_for_each(|line| written(writeln!(out, "{line}")))

@@ -40,6 +40,10 @@ enum Play {
     Leads,
     /// The first answer to each question is "later".
     Later,
+    /// What is asked for is done, and its answer lost.
+    Breaks,
+    /// Pending, with a stream that is not there at first, then hangs, then is whole.
+    Streams,
 }
 
 fn release(version: u32, status: &str, stream: &str) -> String {
@@ -72,6 +76,7 @@ fn api(play: Play, streams: String) -> Server {
         }
         let status = match (play, state.1) {
             (Play::Pends | Play::Fails | Play::Elsewhere | Play::Leads, 0..3) => "pending",
+            (Play::Streams, 0..4) => "pending",
             (Play::Fails, _) => "failed",
             _ => "succeeded",
         };
@@ -101,6 +106,9 @@ fn api(play: Play, streams: String) -> Server {
                     return Some(Reply::hang());
                 }
                 state.0 = true;
+                if play == Play::Breaks {
+                    return Some(Reply::hang());
+                }
                 "[]".to_owned()
             }
             other => panic!("{other:?}"),
@@ -118,8 +126,17 @@ struct Deployment {
 }
 
 fn deploy(play: Play, options: &[&str]) -> Deployment {
+    let asked = std::sync::atomic::AtomicU32::new(0);
     let streams = Server::new(move |seen: &Seen| {
         assert!(seen.field("authorization").is_none());
+        let asked = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let words = "migrating\n";
+        match (play, asked) {
+            (Play::Streams, 0) => return Some(Reply::status(404)),
+            (Play::Streams, 1) => return Some(Reply::ok(words).and_hangs()),
+            (Play::Streams, _) => return Some(Reply::ok(format!("{words}of hunter2\ndone"))),
+            _ => {}
+        }
         if play == Play::Leads {
             return Some(Reply::status(302).field("Location", "/streams/1?t0ken"));
         }
@@ -135,7 +152,7 @@ fn deploy(play: Play, options: &[&str]) -> Deployment {
         .variable("HEROKU_API_KEY", "hunter2")
         .variable("CHAPBOOK_HEROKU_REGISTRY", registry.address.to_string())
         .variable("CHAPBOOK_HEROKU_API", api.url(""));
-    if play == Play::Hangs {
+    if matches!(play, Play::Hangs | Play::Breaks | Play::Streams) {
         place.limits.idle = Duration::from_millis(300);
     }
     let image = Image::new("amd64");
@@ -200,6 +217,13 @@ fn a_release_is_followed_to_its_end() {
     assert_eq!(streams.lines().len(), 1);
     let (code, line) = deploy(Play::Fails, &[]).done.unwrap_err();
     assert!(code == 1 && line.contains("release v8 failed"), "{line}");
+    // One that is not there at first, and one that hangs, are asked for again; nothing is shown
+    // twice.
+    let Deployment { streams, done, .. } = deploy(Play::Streams, &[]);
+    let printed = done.unwrap();
+    let words = "| migrating\n| of …\n| done\nrelease v8 of poems\n";
+    assert!(printed.starts_with(words), "{printed:?}");
+    assert_eq!(streams.lines().len(), 3);
     // Where it leads is not followed, and not told.
     let Deployment { streams, done, .. } = deploy(Play::Leads, &[]);
     let printed = done.unwrap();
@@ -213,12 +237,13 @@ fn a_release_is_followed_to_its_end() {
     let printed = deploy(Play::Elsewhere, &[]).done.unwrap();
     let shown = "is not shown: `example.com` is no host of Heroku's\nrelease v8 of poems\n";
     assert!(printed.contains(shown), "{printed}");
-    assert!(
-        deploy(Play::Later, &[])
-            .done
-            .unwrap()
-            .starts_with("release v8")
-    );
+    for play in [Play::Later, Play::Breaks] {
+        let Deployment { api, done, .. } = deploy(play, &[]);
+        assert!(done.unwrap().starts_with("release v8"));
+        let lines = api.lines();
+        let patches = lines.iter().filter(|line| line.starts_with("PATCH"));
+        assert_eq!(patches.count(), 1, "asked once");
+    }
 }
 
 #[test]
@@ -295,6 +320,75 @@ fn an_image_is_copied_from_its_registry() {
     let line = place.fails(&[&typed[..], &["--password-stdin"]].concat());
     assert!(line.contains("it sent something else"), "{line}");
     assert_eq!(registry.lines().len(), before);
+}
+
+/// What Heroku does not run is told before anything is asked.
+#[test]
+fn an_image_of_another_processor_is_refused() {
+    let (source, other) = (Server::plain(), Image::new("arm64"));
+    let (registry, api) = (registry(), api(Play::Succeeds, String::new()));
+    let place = Place::new()
+        .variable("HEROKU_API_KEY", "hunter2")
+        .variable("CHAPBOOK_HEROKU_REGISTRY", registry.address.to_string())
+        .variable("CHAPBOOK_HEROKU_API", api.url(""));
+    let file = place.file("image.tar", other.both());
+    let file = file.to_str().unwrap();
+    place.run(&["push", file, &source.name("poems")]);
+    let name = format!("{}@{}", source.name("poems"), other.digest());
+    let typed = ["deploy", "heroku", "--app", "poems", "--image", &name];
+    let with_tar = [&typed[..], &["--tar", file]].concat();
+    let (code, line) = place.try_run(&with_tar).unwrap_err();
+    assert!(code == 2 && line.contains("it is of linux/arm64"), "{line}");
+    let line = place.fails(&typed);
+    assert!(line.contains("it is of linux/arm64"), "{line}");
+    assert_eq!(registry.lines(), [""; 0]);
+    assert_eq!(api.lines(), ["GET /apps/poems"]);
+}
+
+/// Its own registry is shown what it wants, and Heroku's token is not that.
+#[test]
+fn a_private_image_is_copied_with_its_registrys_credential() {
+    let image = Image::new("amd64");
+    let source = Server::new(|seen: &Seen| {
+        // `u:hunter2`
+        let is_known = seen.field("authorization") == Some("Basic dTpodW50ZXIy");
+        let refused = || Reply::status(401).field("WWW-Authenticate", "Basic realm=\"a\"");
+        (!is_known).then(refused)
+    });
+    let (registry, api) = (registry(), api(Play::Succeeds, String::new()));
+    let mut place = Place::new()
+        .variable("CHAPBOOK_REGISTRY_USER", "u")
+        .variable("CHAPBOOK_REGISTRY_PASSWORD", "hunter2")
+        .variable("CHAPBOOK_HEROKU_REGISTRY", registry.address.to_string())
+        .variable("CHAPBOOK_HEROKU_API", api.url(""));
+    let file = place.file("image.tar", image.both());
+    place.run(&["push", file.to_str().unwrap(), &source.name("poems")]);
+    place.stdin = "hunter2".to_owned();
+    let name = format!("{}@{}", source.name("poems"), image.digest());
+    let typed = ["deploy", "heroku", "--app", "poems", "--image", &name];
+    let printed = place.run(&[&typed[..], &["--password-stdin"]].concat());
+    assert!(printed.starts_with("release v8"), "{printed}");
+}
+
+#[test]
+fn where_it_is_asked_is_looked_at() {
+    let name = format!("ghcr.io/me/poems@{}", Image::new("amd64").digest());
+    let typed = ["deploy", "heroku", "--app", "poems", "--image", &name];
+    for (variable, value, cause) in [
+        ("CHAPBOOK_HEROKU_API", "https://example.com/v1", "a path"),
+        ("CHAPBOOK_HEROKU_API", "http://example.com", "plain http"),
+        (
+            "CHAPBOOK_HEROKU_REGISTRY",
+            "example.com",
+            "neither Heroku's",
+        ),
+        ("CHAPBOOK_HEROKU_REGISTRY", "a@b", "failed to deploy"),
+    ] {
+        let place = Place::new().variable("HEROKU_API_KEY", "hunter2");
+        let place = place.variable(variable, value);
+        let (code, line) = place.try_run(&typed).unwrap_err();
+        assert!(code == 2 && line.contains(cause), "{line}");
+    }
 }
 
 #[test]

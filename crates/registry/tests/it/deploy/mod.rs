@@ -2,6 +2,8 @@
 //! and hosts are reached by, in place of which stand scripts that write down what they are given.
 
 mod heroku;
+mod hostile_jobs;
+mod install;
 mod programs;
 mod registries;
 mod scripts;

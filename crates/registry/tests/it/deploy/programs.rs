@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::Place;
 use crate::image::Image;
+use crate::runnable::make_runnable;
 
 /// A name by its digest.
 fn image() -> String {
@@ -25,6 +26,7 @@ pub(super) fn place(scripts: &[(&str, &str)]) -> Place {
         let path = directory.join(name);
         fs::write(&path, format!("{head}{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        make_runnable(&path);
     }
     let path = format!("{}:/usr/bin:/bin", directory.display());
     place.variable("PATH", path)
@@ -43,9 +45,14 @@ pub(super) fn log(place: &Place) -> Vec<String> {
     text.lines().map(line).collect()
 }
 
-/// Writes a kit as far as it is wanted here.
-const KIT: &str = "mkdir -p \"$2/systemd\" && echo unit >\"$2/systemd/chapbook.service\" && \
-                   echo socket >\"$2/systemd/chapbook.socket\"";
+/// What stands in for the executable writes no kit: its programs are stand-ins, too.
+const KIT: &str = "exit 0";
+
+/// Where the stand-in for the executable is.
+fn chapbook(place: &Place) -> String {
+    let path = fs::canonicalize(place.path().join("bin/chapbook")).unwrap();
+    path.to_str().unwrap().to_owned()
+}
 
 #[test]
 fn clouds_and_clusters_are_told_by_their_programs() {
@@ -77,7 +84,8 @@ fn clouds_and_clusters_are_told_by_their_programs() {
     for (typed, expected) in cases {
         let programs = ["gcloud", "kubectl", "docker"].map(|name| (name, "exit 0"));
         let place = place(&[&programs[..], &[("chapbook", KIT)]].concat());
-        let given = ["--image", &*image, "--chapbook", "chapbook"];
+        let chapbook = chapbook(&place);
+        let given = ["--image", &*image, "--chapbook", &chapbook];
         let typed = [&["deploy"], *typed, &given].concat();
         assert_eq!(place.run(&typed), format!("{image}\n"));
         let expected = [&[&*kit], *expected].concat();
@@ -89,7 +97,10 @@ fn clouds_and_clusters_are_told_by_their_programs() {
             .iter()
             .map(|line| match line.split_once(" docker") {
                 Some((host, rest)) => format!("$ DOCKER_HOST={host} docker{rest}"),
-                None => format!("$ {line}"),
+                None => match line.strip_prefix("chapbook ") {
+                    Some(rest) => format!("$ {chapbook} {rest}"),
+                    None => format!("$ {line}"),
+                },
             })
             .collect();
         assert_eq!(printed.lines().collect::<Vec<_>>(), lines);
@@ -100,16 +111,13 @@ fn clouds_and_clusters_are_told_by_their_programs() {
 #[test]
 fn a_program_that_fails_ends_it() {
     let (image, kit) = (image(), ("chapbook", KIT));
-    let typed = [
-        "deploy",
-        "kubernetes",
-        "--image",
-        &image,
-        "--chapbook",
-        "chapbook",
-    ];
+    let fails = |place: &Place| {
+        let chapbook = chapbook(place);
+        let typed = ["deploy", "kubernetes", "--image", &image];
+        place.fails(&[&typed[..], &["--chapbook", &chapbook]].concat())
+    };
     let failing = place(&[kit, ("kubectl", "exit 3")]);
-    let line = failing.fails(&typed);
+    let line = fails(&failing);
     assert!(
         line.contains("`kubectl`: it ended with exit status: 3"),
         "{line}"
@@ -117,7 +125,7 @@ fn a_program_that_fails_ends_it() {
     assert_eq!(log(&failing).len(), 2, "no rollout is waited for");
     let mut hanging = place(&[kit, ("kubectl", "exec sleep 60")]);
     hanging.limits.whole = std::time::Duration::from_millis(500);
-    let line = hanging.fails(&typed);
+    let line = fails(&hanging);
     assert!(
         line.contains("`kubectl`: it took more than 500ms"),
         "{line}"
@@ -131,11 +139,41 @@ fn a_program_that_fails_ends_it() {
         line.contains("`gcloud`: it ended, and its output did not"),
         "{line}"
     );
-    let typed = ["deploy", "systemd", "--chapbook", "no-such-program"];
-    let line = place(&[]).fails(&typed);
+    let line = place(&[kit]).fails(&["deploy", "compose", "--image", &image]);
     assert!(
-        line.contains("`no-such-program`: it is not installed"),
+        line.contains("`docker`: ") || line.contains("`cargo`: "),
         "{line}"
+    );
+    // A name alone is no file here, whatever PATH says; neither is a directory.
+    for wrong in ["chapbook", "no-such-program", "/"] {
+        let typed = ["deploy", "systemd", "--chapbook", wrong];
+        let (code, line) = place(&[kit]).try_run(&typed).unwrap_err();
+        assert!(
+            code == 2 && line.contains(&format!("`{wrong}`: ")),
+            "{line}"
+        );
+    }
+}
+
+/// What is spoken here is nobody else's: not even a program's that runs beside it.
+#[test]
+fn programs_find_no_secret_in_their_environment() {
+    let place = place(&[("chapbook", KIT), ("docker", "env >>\"$0\".env")]);
+    let path = &place.variables[0].1;
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
+        .args(["deploy", "compose", "--image", &image(), "--chapbook"])
+        .arg(chapbook(&place))
+        .env("PATH", path)
+        .env("HEROKU_API_KEY", "hunter2")
+        .env("CHAPBOOK_REGISTRY_PASSWORD", "hunter2")
+        .env("KEPT", "yes")
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let seen = fs::read_to_string(place.path().join("bin/docker.env")).unwrap();
+    assert!(
+        seen.contains("KEPT=yes") && !seen.contains("hunter2"),
+        "{seen}"
     );
 }
 
@@ -174,21 +212,23 @@ fn googles_token_comes_by_a_pipe() {
 fn a_host_gets_the_executable_and_its_units() {
     let ssh = "case \"$2\" in mktemp) echo /tmp/chapbook.0123456789;; esac; [ \"$2\" != sudo ] || \
                cat >\"$(dirname \"$0\")/../stdin\"";
-    let place = place(&[("chapbook", KIT), ("ssh", ssh), ("scp", "exit 0")]);
+    let scp = "cp \"$2\" \"$(dirname \"$0\")/../${2##*/}\"";
+    // Started here, it would fail: it may be for another processor.
+    let place = place(&[("chapbook", "exit 1"), ("ssh", ssh), ("scp", scp)]);
+    let chapbook = chapbook(&place);
     let typed = [
         "deploy",
         "systemd",
         "--chapbook",
-        "chapbook",
+        &chapbook,
         "--host",
         "u@h",
     ];
     assert_eq!(place.run(&typed), "");
     let there = "/tmp/chapbook.0123456789";
     let expected = [
-        "chapbook kit KIT --image localhost/chapbook:none".to_owned(),
         "ssh u@h mktemp -d /tmp/chapbook.XXXXXXXXXX".to_owned(),
-        format!("scp -q chapbook u@h:{there}/chapbook"),
+        format!("scp -q {chapbook} u@h:{there}/chapbook"),
         format!("scp -q KIT/systemd/chapbook.service u@h:{there}/chapbook.service"),
         format!("scp -q KIT/systemd/chapbook.socket u@h:{there}/chapbook.socket"),
         format!(
@@ -203,62 +243,15 @@ fn a_host_gets_the_executable_and_its_units() {
         script,
         include_str!("../../../src/deploy/scripts/install.sh")
     );
+    // The kit's own units.
+    for unit in ["chapbook.service", "chapbook.socket"] {
+        let ours = format!("{}/../../deploy/systemd/{unit}", env!("CARGO_MANIFEST_DIR"));
+        let sent = fs::read(place.path().join(unit)).unwrap();
+        assert_eq!(sent, fs::read(ours).unwrap());
+    }
     // A host that says something else makes no command of it.
-    let evil = self::place(&[("chapbook", KIT), ("ssh", "echo '/tmp/chapbook.0;reboot'")]);
+    let evil = self::place(&[("ssh", "echo '/tmp/chapbook.0;reboot'")]);
     let line = evil.fails(&typed);
     assert!(line.contains("which is none"), "{line}");
-    assert_eq!(log(&evil).len(), 2);
-}
-
-/// The script that a host runs, in a root of its own: what does not answer gives way, and so does
-/// what systemd does not take.
-#[test]
-fn what_does_not_answer_gives_way_to_what_was_there() {
-    // It takes no unit that says so.
-    let systemctl =
-        "[ \"$1\" != enable ] || ! grep -q refuse \"$CHAPBOOK_ROOT\"/etc/systemd/system/*.service";
-    let place = place(&[
-        ("systemctl", systemctl),
-        ("sleep", "exit 0"),
-        ("sudo", "exec \"$@\""),
-    ]);
-    let root = place.path().join("root");
-    let placed = ["usr/local/bin", "etc/systemd/system", "etc/systemd/system"];
-    for directory in placed {
-        fs::create_dir_all(root.join(directory)).unwrap();
-    }
-    let install = |contents: [&str; 3]| {
-        let names = ["chapbook", "chapbook.service", "chapbook.socket"];
-        for (name, content) in names.iter().zip(contents) {
-            place.file(name, content);
-        }
-        let mut command = std::process::Command::new("dash");
-        let script = "/src/deploy/scripts/install.sh";
-        command.arg(format!("{}{script}", env!("CARGO_MANIFEST_DIR")));
-        command.args(names.map(|name| place.path().join(name)));
-        let mut variables = place.variables.iter();
-        let (_, path) = variables.find(|(name, _)| name == "PATH").unwrap();
-        let done = command.env("PATH", path).env("CHAPBOOK_ROOT", &root);
-        let done = done.output().unwrap();
-        let now = names
-            .iter()
-            .zip(placed)
-            .map(|(name, directory)| fs::read_to_string(root.join(directory).join(name)).unwrap());
-        (done.status.code(), now.collect::<Vec<String>>())
-    };
-    let is_there = |contents: [&str; 3]| contents.map(str::to_owned).to_vec();
-    let good = ["#!/bin/sh\nexit 0\n", "[a]", "[b]"];
-    assert_eq!(install(good), (Some(0), is_there(good)));
-    let better = ["#!/bin/sh\nexit 0 # newer\n", "[a2]", "[b]"];
-    assert_eq!(install(better), (Some(0), is_there(better)));
-    let silent = ["#!/bin/sh\nexit 1\n", "[a3]", "[b3]"];
-    assert_eq!(install(silent), (Some(1), is_there(better)));
-    let refused = ["#!/bin/sh\nexit 0\n", "[refuse]", "[b4]"];
-    assert_eq!(install(refused), (Some(1), is_there(better)));
-    // The socket is stopped where it is another one, for the first and for what was refused: once
-    // for the new one, once for the old.
-    let asked = log(&place);
-    let count = |wanted: &str| asked.iter().filter(|line| *line == wanted).count();
-    assert_eq!(count("systemctl stop chapbook.service chapbook.socket"), 4);
-    assert_eq!(count("systemctl restart chapbook.service"), 5);
+    assert_eq!(log(&evil).len(), 1);
 }

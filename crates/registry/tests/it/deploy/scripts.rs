@@ -12,11 +12,12 @@ use crate::server::{Reply, Seen, Server};
 use crate::{Place, has};
 
 /// skopeo, as far as scripts ask it: it prints the manifest and takes what it is given.
-const SKOPEO: &str = "d=$(dirname \"$0\")/..; case \"$1\" in inspect) cat \"$d/manifest\";; \
-                      login) { cat; echo; } >>\"$d/passwords\";; esac";
+pub(super) const SKOPEO: &str = "d=$(dirname \"$0\")/..; case \"$1\" in \
+                                 inspect) cat \"$d/manifest\";; \
+                                 login) { cat; echo; } >>\"$d/passwords\";; esac";
 
 /// Scripts for an image under a name, and the stand-ins that they find.
-fn written(name: &str, options: &[&str], skopeo: &str) -> Place {
+pub(super) fn written(name: &str, options: &[&str], skopeo: &str) -> Place {
     let place = place(&[
         ("skopeo", skopeo),
         ("sleep", "exit 0"),
@@ -35,7 +36,7 @@ fn written(name: &str, options: &[&str], skopeo: &str) -> Place {
 }
 
 /// Runs one; what it prints, or how it ends.
-fn run(
+pub(super) fn run(
     place: &Place,
     script: &str,
     arguments: &[&str],
@@ -67,6 +68,7 @@ fn run(
     let done = child.wait_with_output().unwrap();
     let [out, error] = [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap());
     assert!(!format!("{out}{error}").contains("hunter2"), "{out}{error}");
+    place.file("error", &error);
     match done.status.success() {
         true => Ok(out),
         false => Err((done.status.code(), error)),
@@ -79,7 +81,7 @@ fn passwords(place: &Place) -> String {
 }
 
 /// What was run, with the temporary directory as TMP; no argument is a secret.
-fn calls(place: &Place) -> Vec<String> {
+pub(super) fn calls(place: &Place) -> Vec<String> {
     let lines = log(place);
     assert!(!lines.join("\n").contains("hunter2"), "{lines:?}");
     let line = |line: String| {
@@ -238,23 +240,35 @@ fn a_registry_is_told_by_skopeo() {
         let printed = run(&place, &script, &["v1"], variables, stdin).unwrap();
         let name = [name, renamed.1][usize::from(who.ends_with("docker.io"))];
         assert_eq!(printed, format!("{name}@{digest}\n"));
-        let (user, registry) = who.split_once(' ').unwrap();
-        let copy = "skopeo copy --all --preserve-digests --authfile TMP/auth.json";
-        let mut expected = vec![
-            "skopeo inspect --raw oci-archive:HERE/out/image.tar".to_owned(),
-            format!(
-                "skopeo login --authfile TMP/auth.json --username {user} --password-stdin \
-                 {registry}"
-            ),
-            format!("{copy} oci-archive:HERE/out/image.tar docker://{name}@{digest}"),
-            format!("{copy} docker://{name}@{digest} docker://{name}:v1"),
-        ];
-        if user == "oauth2accesstoken" {
-            expected.insert(1, "gcloud auth print-access-token".to_owned());
-        }
-        assert_eq!(calls(&place), expected);
+        assert_eq!(calls(&place), asked(who, &format!("{name}@{digest}")));
         assert_eq!(passwords(&place), "hunter2\n");
     }
+}
+
+/// What is run for a user at a registry; one of this machine is asked without TLS.
+fn asked(who: &str, image: &str) -> Vec<String> {
+    let (user, registry) = who.split_once(' ').unwrap();
+    let (name, _) = image.split_once('@').unwrap();
+    let (login, copy) = match registry.starts_with("127.") {
+        true => (
+            " --tls-verify=false",
+            " --src-tls-verify=false --dest-tls-verify=false",
+        ),
+        false => ("", ""),
+    };
+    let authority = "--authfile TMP/auth.json";
+    let copy = format!("skopeo copy --all --preserve-digests{copy} {authority}");
+    let login = format!("skopeo login{login} {authority} --username {user} --password-stdin");
+    let mut expected = vec![
+        "skopeo inspect --raw oci-archive:HERE/out/image.tar".to_owned(),
+        format!("{login} {registry}"),
+        format!("{copy} oci-archive:HERE/out/image.tar docker://{image}"),
+        format!("{copy} docker://{image} docker://{name}:v1"),
+    ];
+    if user == "oauth2accesstoken" {
+        expected.insert(1, "gcloud auth print-access-token".to_owned());
+    }
+    expected
 }
 
 #[test]
@@ -323,6 +337,135 @@ fn scripts_refuse_what_is_wrong() {
     );
 }
 
+/// No other host than the target's is told a password, whatever a job's variables say; nor is what
+/// a program finds in its environment.
+#[test]
+fn no_other_host_sees_a_password() {
+    let variables = [
+        ("CHAPBOOK_REGISTRY_USER", "u"),
+        ("CHAPBOOK_REGISTRY_PASSWORD", "hunter2"),
+        ("HEROKU_API_KEY", "hunter2"),
+        // As if a job had exported them.
+        ("password", "x"),
+        ("token", "x"),
+    ];
+    let skopeo = format!("env >>\"$(dirname \"$0\")/../env\"; {SKOPEO}");
+    let place = written("ghcr.io/me/poems", &["--app", "poems"], &skopeo);
+    let evil = [
+        ("ghcr", "evil.example/x"),
+        ("ghcr", "me/poems"),
+        ("ghcr", "ghcr.io:443/me/poems"),
+        ("ghcr", "evil.example:127.0.0.1:80/x"),
+        ("ghcr", "127.0.0.1.evil.example/x"),
+        ("dockerhub", "ghcr.io/me/poems"),
+        ("dockerhub", "localhost"),
+        ("artifact-registry", "x-docker.pkg.dev.evil.example/p/r/x"),
+        ("artifact-registry", "evil.example:x-docker.pkg.dev/p/r/x"),
+        ("ghcr", "ghcr.io/me/poems:v1"),
+    ];
+    for (target, name) in evil {
+        let renamed = [&variables[..], &[("CHAPBOOK_DEPLOY_NAME", name)]].concat();
+        let script = format!("deploy.{target}.sh");
+        let (_, error) = run(&place, &script, &[], &renamed, "").unwrap_err();
+        let is_told = [" is not at ", "is malformed"]
+            .iter()
+            .any(|cause| error.contains(cause));
+        assert!(is_told, "{name}: {error}");
+    }
+    assert_eq!(calls(&place), [""; 0]);
+    for (name, value) in [
+        ("CHAPBOOK_HEROKU_API", "http://127.0.0.1:80@evil.example"),
+        ("CHAPBOOK_HEROKU_API", "https://evil.example/path"),
+        ("CHAPBOOK_HEROKU_REGISTRY", "evil.example"),
+        ("CHAPBOOK_HEROKU_REGISTRY", "127.0.0.1:80@evil.example"),
+    ] {
+        let elsewhere = [&variables[..], &[(name, value)]].concat();
+        let (_, error) = run(&place, "deploy.heroku.sh", &[], &elsewhere, "").unwrap_err();
+        assert!(error.contains(name), "{error}");
+    }
+    assert_eq!(calls(&place), [""; 0]);
+    // Docker's registry has many names, and is asked by one.
+    for name in [
+        "me/poems",
+        "index.docker.io/me/poems",
+        "registry-1.docker.io/me/poems",
+    ] {
+        let renamed = [&variables[..], &[("CHAPBOOK_DEPLOY_NAME", name)]].concat();
+        let printed = run(&place, "deploy.dockerhub.sh", &[], &renamed, "").unwrap();
+        assert!(printed.starts_with("docker.io/me/poems@"), "{printed}");
+    }
+    assert!(
+        calls(&place)
+            .iter()
+            .any(|call| call.ends_with("--password-stdin docker.io"))
+    );
+    let seen = fs::read_to_string(place.path().join("env")).unwrap();
+    assert!(
+        seen.contains("PATH=") && !seen.contains("hunter2"),
+        "{seen}"
+    );
+}
+
+/// What the scripts would refuse is refused when they are written.
+#[test]
+fn what_scripts_cannot_use_is_not_written() {
+    let (place, image) = (Place::new(), Image::new("amd64"));
+    let file = place.file("image.tar", image.both());
+    let saved = place.file("saved.tar", image.docker());
+    let directory = place.path().join("out");
+    let named = |name: &str| format!("{name}@{}", image.digest());
+    let write = |name: &str, tar: &std::path::Path, more: &[&str]| {
+        let (directory, tar) = (directory.to_str().unwrap(), tar.to_str().unwrap());
+        let typed = ["deploy-scripts", directory, "--image", name, "--tar", tar];
+        place.try_run(&[&typed[..], more].concat())
+    };
+    let good = named("GHCR.io/me/poems");
+    for (name, more, cause) in [
+        (&*named("[::1]:5000/poems"), &[][..], "letters, digits"),
+        (&good, &["--app", "a@b"], "--app `a@b` is malformed"),
+        (&good, &["--process", "a b"], "--process `a b` is malformed"),
+    ] {
+        let (code, line) = write(name, &file, more).unwrap_err();
+        assert!(code == 2 && line.contains(cause), "{line}");
+    }
+    // Docker's form has no manifest: one is made, and has its own digest.
+    let (code, line) = write(&good, &saved, &[]).unwrap_err();
+    assert!(code == 2, "{line}");
+    let made = line.split("it holds ").nth(1).unwrap();
+    let made = format!("ghcr.io/me/poems@{}", made.split(',').next().unwrap());
+    let (code, line) = write(&made, &saved, &[]).unwrap_err();
+    assert!(code == 2 && line.contains("oci-archive:"), "{line}");
+    assert!(!directory.exists());
+    let listed = write(&good, &file, &["--dry-run"]).unwrap();
+    assert!(!directory.exists());
+    write(&good, &file, &[]).unwrap();
+    let script = fs::read_to_string(directory.join("deploy.ghcr.sh")).unwrap();
+    assert!(script.contains("${CHAPBOOK_DEPLOY_NAME:-ghcr.io/me/poems}"));
+    let mut listed: Vec<&str> = listed
+        .lines()
+        .map(|l| l.rsplit('/').next().unwrap())
+        .collect();
+    listed.sort_unstable();
+    let there = fs::read_dir(&directory).unwrap();
+    let mut there: Vec<String> = there
+        .map(|one| one.unwrap().file_name().into_string().unwrap())
+        .collect();
+    there.sort();
+    assert_eq!(listed, there);
+    // A second build into the same directory: the file that was typed counts.
+    let other = Image::new("arm64");
+    place.file("image.tar", other.both());
+    let name = format!("ghcr.io/me/poems@{}", other.digest());
+    write(&name, &file, &["--app", "poems"]).unwrap();
+    assert_eq!(fs::read(directory.join("image.tar")).unwrap(), other.both());
+    // It is none for Heroku, whose script says so.
+    let place = self::place(&[("skopeo", "exit 0"), ("curl", "exit 1")]);
+    fs::rename(&directory, place.path().join("out")).unwrap();
+    let key = [("HEROKU_API_KEY", "hunter2")];
+    let (_, error) = run(&place, "deploy.heroku.sh", &[], &key, "").unwrap_err();
+    assert!(error.contains("not of linux/amd64"), "{error}");
+}
+
 #[test]
 fn cloud_run_is_told_by_gcloud() {
     let options = ["--region", "europe-west1", "--project", "p"];
@@ -354,37 +497,12 @@ fn heroku_ends() {
         ("same", "container", "nothing was released"),
         ("untold", "container", "the releases of poems are not told"),
         ("refused", "container", "the release was refused"),
+        // What it was answered is lost, and so is a look; another release follows.
+        ("breaks", "container", ""),
         ("succeeded", "heroku-24", "the stack is another"),
     ] {
-        let looks = std::sync::atomic::AtomicU32::new(0);
-        let api = Server::new(move |seen: &Seen| {
-            assert_eq!(seen.field("authorization"), Some("Bearer hunter2"));
-            let accept = seen.field("accept").unwrap();
-            assert_eq!(
-                accept,
-                "application/vnd.heroku+json; version=3.docker-releases"
-            );
-            let release = |version: u32, status: &str| {
-                let slug = r#""slug":{"id":"s"},"app":{"name":"poems"}"#;
-                format!("[\n{{{slug}, \"version\": {version}, \"status\": \"{status}\"}}\n]")
-            };
-            Some(Reply::ok(match (seen.path(), end) {
-                ("/apps/poems", _) => {
-                    format!(r#"{{"id":"x","build_stack": {{"id":"y", "name": "{stack}"}}}}"#)
-                }
-                ("/apps/poems/formation", "refused") => return Some(Reply::status(422)),
-                ("/apps/poems/formation", _) => "[]".to_owned(),
-                (_, "untold") => return Some(Reply::status(500)),
-                _ => match (
-                    looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
-                    end,
-                ) {
-                    (0, _) | (_, "same") => release(7, "succeeded"),
-                    (1 | 2, _) => release(8, "pending"),
-                    _ => release(8, end),
-                },
-            }))
-        });
+        let streams = streams();
+        let api = api(end, stack, streams.url("/streams/0?t0ken=1&a=b"));
         let options = ["--app", "poems", "--process", "web", "--process", "worker"];
         let place = written("ghcr.io/me/poems", &options, SKOPEO);
         let variables = [
@@ -398,6 +516,13 @@ fn heroku_ends() {
             continue;
         }
         assert!(done.unwrap().starts_with("ghcr.io/me/poems@sha256:"));
+        // What moves a cursor is left out; the address of the stream is on no command line.
+        let said = fs::read_to_string(place.path().join("error")).unwrap();
+        let lines: Vec<&str> = said
+            .lines()
+            .filter(|line| !line.starts_with("curl: "))
+            .collect();
+        assert_eq!(lines, ["migrating[2J", "release v8 of poems"]);
         let calls = calls(&place);
         let copy = "skopeo copy --format v2s2 --authfile TMP/auth.json \
                     oci-archive:HERE/out/image.tar docker://registry.heroku.com/poems";
@@ -416,17 +541,74 @@ fn heroku_ends() {
     }
 }
 
-/// skopeo itself, against Debian's registry, which wants a password: it is told to do without TLS
-/// by a stand-in before it, as scripts have no switch for that.
+/// What a release phase prints: not there at first.
+fn streams() -> Server {
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    Server::new(move |seen: &Seen| {
+        assert_eq!(seen.field("authorization"), None);
+        let is_first = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        Some(match is_first {
+            true => Reply::status(404),
+            false => Reply::ok("migrating\x1b[2J\n"),
+        })
+    })
+}
+
+/// A Platform API that ends in one way or another.
+fn api(end: &'static str, stack: &'static str, stream: String) -> Server {
+    let looks = std::sync::atomic::AtomicU32::new(0);
+    Server::new(move |seen: &Seen| {
+        assert_eq!(seen.field("authorization"), Some("Bearer hunter2"));
+        let accept = seen.field("accept").unwrap();
+        assert_eq!(
+            accept,
+            "application/vnd.heroku+json; version=3.docker-releases"
+        );
+        let release = |version: u32, status: &str| {
+            let slug = r#""slug":{"id":"s"},"app":{"name":"poems"}"#;
+            let stream = match status {
+                "pending" => format!("\"output_stream_url\":\"{stream}\""),
+                _ => "\"output_stream_url\":null".to_owned(),
+            };
+            let words = format!("\"version\": {version}, \"status\": \"{status}\"");
+            format!("{{{slug}, {stream}, {words}}}")
+        };
+        let list = |version, status| format!("[\n{}\n]", release(version, status));
+        Some(Reply::ok(match (seen.path(), end) {
+            ("/apps/poems", _) => {
+                format!(r#"{{"id":"x","build_stack": {{"id":"y", "name": "{stack}"}}}}"#)
+            }
+            ("/apps/poems/formation", "refused") => return Some(Reply::status(422)),
+            ("/apps/poems/formation", "breaks") => return Some(Reply::status(502)),
+            ("/apps/poems/formation", _) => "[]".to_owned(),
+            (_, "untold") => return Some(Reply::status(500)),
+            (path, _) => match (
+                looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+                end,
+            ) {
+                (0, _) | (_, "same") => list(7, "succeeded"),
+                (1, "breaks") => list(7, "succeeded"),
+                (2, "breaks") => return Some(Reply::status(503)),
+                (3, "breaks") | (1, _) => list(8, "pending"),
+                (4, "breaks") => return Some(Reply::status(503)),
+                _ => {
+                    // By its own name: others may follow it.
+                    assert_eq!(path, "/apps/poems/releases/8");
+                    release(8, if end == "breaks" { "succeeded" } else { end })
+                }
+            },
+        }))
+    })
+}
+
+/// skopeo itself, against Debian's registry, which wants a password, and speaks without TLS. A
+/// stand-in adds the one option for machines that have no policy of their own.
 #[test]
 fn skopeo_pushes_by_digest_and_converts() {
     if !has("skopeo") || !has(TOOL) {
         return;
     }
-    let through = "first=$1; shift; case $first in inspect) plain=;; login) \
-                   plain=--tls-verify=false;; copy) \
-                   plain='--src-tls-verify=false --dest-tls-verify=false';; esac; \
-                   exec /usr/bin/skopeo --insecure-policy \"$first\" $plain \"$@\"";
+    let through = "exec /usr/bin/skopeo --insecure-policy \"$@\"";
     let keeper = Place::new()
         .variable("CHAPBOOK_REGISTRY_USER", "u")
         .variable("CHAPBOOK_REGISTRY_PASSWORD", "p");
