@@ -14,6 +14,7 @@
 
 mod built;
 mod docker;
+mod dockerd;
 mod loaded;
 mod made_in_an_empty_root;
 mod run;

@@ -1,64 +1,28 @@
-//! A Docker daemon of our own: its data, its socket, its end.
+//! A Docker engine of our own, and what is asked of it.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::dockerd::Dockerd;
 
-pub(crate) struct Docker {
-    daemon: Child,
-    directory: PathBuf,
-}
+pub(crate) struct Docker(Dockerd);
 
 impl Docker {
-    /// Starts it with its data in `directory`, without a network of its own; `None` says why not.
+    /// Starts it with its data in `directory`; the cause if it cannot be.
     pub(crate) fn start(directory: &Path) -> Result<Docker, String> {
-        let at = |name: &str| directory.join(name).to_str().unwrap().to_owned();
-        let log = std::fs::File::create(at("dockerd.log")).unwrap();
-        let daemon = Command::new("dockerd")
-            .args(["--data-root", &at("data"), "--exec-root", &at("exec")])
-            .args([
-                "--pidfile",
-                &at("pid"),
-                "-H",
-                &format!("unix://{}", at("sock")),
-            ])
-            .args(["--iptables=false", "--bridge=none"])
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .map_err(|error| format!("dockerd: {error}"))?;
-        let directory = directory.to_owned();
-        let docker = Docker { daemon, directory };
-        let deadline = Instant::now() + PATIENCE;
-        while !docker
-            .command(&["version"])
-            .output()
-            .is_ok_and(|done| done.status.success())
-        {
-            if Instant::now() > deadline {
-                let log = std::fs::read_to_string(docker.directory.join("dockerd.log"));
-                let log = log.unwrap_or_default();
-                return Err(format!(
-                    "dockerd: {}",
-                    log.lines().last().unwrap_or_default()
-                ));
-            }
-            std::thread::sleep(Duration::from_millis(100));
+        match Dockerd::lacks() {
+            Some(what) => Err(format!("there is no {what}")),
+            None => Dockerd::start(directory).map(Docker),
         }
-        Ok(docker)
     }
 
     /// The variable that leads clients to it.
     pub(crate) fn host(&self) -> String {
-        format!("unix://{}", self.directory.join("sock").display())
+        self.0.host()
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command.args(words).env("DOCKER_HOST", self.host());
-        command
+        self.0.command(words)
     }
 
     /// Runs the client; what it prints.
@@ -82,14 +46,6 @@ impl Docker {
         let done = import.stdin(tar.stdout.take().unwrap()).output().unwrap();
         assert!(done.status.success(), "{}", said(&done));
         assert!(tar.wait().unwrap().success());
-    }
-}
-
-impl Drop for Docker {
-    fn drop(&mut self) {
-        let pid = self.daemon.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &pid]).status();
-        let _ = self.daemon.wait();
     }
 }
 

@@ -12,6 +12,8 @@
 
 mod checkout;
 mod docker;
+#[path = "../../../tests/engines/dockerd.rs"]
+mod dockerd;
 mod machine;
 mod proxy;
 
@@ -76,6 +78,9 @@ fn an_image_from_scratch_is_built_and_runs() {
     it_runs_with_nothing(&docker, &one);
     another_checkout_gives_the_same_bytes(&docker, root);
     a_missing_data_set_gives_no_image(&docker, &one);
+    // Gigabytes, which stay if anything of it is still mounted.
+    drop(docker);
+    directory.close().unwrap();
 }
 
 /// Predefined arguments: what runs in the build sees them, and nobody after it.
