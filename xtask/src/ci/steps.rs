@@ -155,9 +155,12 @@ pub(super) const STEPS: &[Step] = &[
         commands: &[
             "cargo clippy --all-targets --no-default-features --features native -- -D warnings",
             "cargo test --no-default-features --features native --lib",
+            "cargo clippy --tests --no-default-features --features native,pack,zstd -- -D warnings",
             "cargo test --no-default-features --features native,pack,zstd --tests",
             "cargo clippy --all-targets --no-default-features --features tiny_http -- -D warnings",
             "cargo test --no-default-features --features tiny_http --lib",
+            "cargo clippy --tests --no-default-features --features tiny_http,pack,zstd \
+             -- -D warnings",
             "cargo test --no-default-features --features tiny_http,pack,zstd --tests",
         ],
     },
