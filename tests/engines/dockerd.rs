@@ -12,8 +12,11 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Runs a program until standard input ends, which it does when nobody holds the other end any
 /// more: so no engine outlives the tests, even killed ones. What it mounts, and forgets, goes with
-/// it: it has mounts of its own.
-const UNTIL_TOLD: &str = "unshare --mount \"$@\" & read -r _; kill $!; wait $!";
+/// it: it has mounts of its own. Where a containerd of the machine's own listens, dockerd would
+/// take that one, which knows nothing of these mounts; so it does not see it.
+const UNTIL_TOLD: &str = "unshare --mount sh -c '
+    mkdir -p /run/containerd && mount -t tmpfs none /run/containerd; exec \"$@\"
+' sh \"$@\" & read -r _; kill $!; wait $!";
 
 /// The engine.
 pub(crate) struct Dockerd {
