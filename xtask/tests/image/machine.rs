@@ -9,8 +9,11 @@ const PROGRAMS: &str = "sh cat cp chmod cut dirname env find grep ls mkdir mv rm
                         sort touch tr uname xargs ar as cc gcc ld ranlib readelf";
 /// What a C compiler and the linker of a static executable need of the C library.
 const LIBRARIES: &str = "crt1.o Scrt1.o rcrt1.o crti.o crtn.o libc.a libc.so libc_nonshared.a \
-                         libm.a libm.so libm-2.36.a libmvec.a libutil.a librt.a libpthread.a \
+                         libm.a libm.so libmvec.a libutil.a librt.a libpthread.a \
                          libdl.a libgcc_s.so.1 libmvec.so.1 libm.so.6";
+/// Of the compiler's own programs, and of its own libraries.
+const PASSES: [&str; 4] = ["cc1", "collect2", "lto-wrapper", "liblto_plugin.so"];
+const RUNTIME: [&str; 3] = ["libgcc.a", "libgcc_eh.a", "libgcc_s.so"];
 const HEADERS: &str = "linux asm-generic x86_64-linux-gnu";
 
 /// What a program prints, in one line.
@@ -30,10 +33,19 @@ impl Root<'_> {
         inside
     }
 
-    /// Copies a file, or the one that a link leads to, if it is there.
+    /// Copies a file, or the one that a link leads to.
     fn file(&self, from: &str, to: &str) {
-        if Path::new(from).is_file() {
-            fs::copy(from, self.inside(to)).unwrap();
+        fs::copy(from, self.inside(to)).unwrap_or_else(|error| panic!("{from}: {error}"));
+    }
+
+    /// Copies the files of a directory that are wanted, by their names.
+    fn files(&self, directory: &str, is_wanted: impl Fn(&str) -> bool) {
+        for entry in Path::new(directory).read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_file() && is_wanted(name) {
+                self.file(path.to_str().unwrap(), path.to_str().unwrap());
+            }
         }
     }
 
@@ -94,36 +106,27 @@ pub(crate) fn complete(directory: &Path) {
     let sysroot = told("rustc", &["--print", "sysroot"]);
     let gcc = told("gcc", &["-print-libgcc-file-name"]);
     let gcc = gcc.trim_end_matches("/libgcc.a");
+    // Newer ones have their programs elsewhere than their libraries.
+    let passes = told("gcc", &["-print-prog-name=cc1"]);
+    let passes = passes.trim_end_matches("/cc1");
     let mut programs = Vec::new();
-    for name in [
-        "cc1",
-        "lto-wrapper",
-        "collect2",
-        "liblto_plugin.so",
-        "libgcc.a",
-        "libgcc_eh.a",
-        "libgcc_s.so",
-    ] {
-        root.file(&format!("{gcc}/{name}"), &format!("{gcc}/{name}"));
-        programs.push(format!("{gcc}/{name}"));
+    for name in PASSES {
+        let path = format!("{passes}/{name}");
+        root.file(&path, &path);
+        programs.push(path);
     }
-    for object in Path::new(gcc).read_dir().unwrap() {
-        let path = object.unwrap().path();
-        let path = path.to_str().unwrap();
-        if path.ends_with(".o") {
-            root.file(path, path);
-        }
-    }
+    root.files(gcc, |name| RUNTIME.contains(&name) || name.ends_with(".o"));
     root.tree(&format!("{gcc}/include"), &format!("{gcc}/include"));
+    let libraries = "/usr/lib/x86_64-linux-gnu";
     for name in LIBRARIES.split_whitespace() {
-        let path = format!("/usr/lib/x86_64-linux-gnu/{name}");
+        let path = format!("{libraries}/{name}");
         root.file(&path, &path);
     }
-    for header in Path::new("/usr/include").read_dir().unwrap() {
-        let path = header.unwrap().path();
-        let path = path.to_str().unwrap();
-        root.file(path, path);
-    }
+    // What libm.a names has the C library's version in its own name.
+    root.files(libraries, |name| {
+        name.starts_with("libm-") && name.ends_with(".a")
+    });
+    root.files("/usr/include", |_| true);
     for name in HEADERS.split_whitespace() {
         let path = format!("/usr/include/{name}");
         root.tree(&path, &path);
