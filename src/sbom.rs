@@ -1,7 +1,8 @@
 //! The list of packages as a CycloneDX document: a bill of materials that scanners read.
 //!
-//! 1. The same executable says the same: no serial number, no time but that of the sources, and
-//!    what a list holds is ordered by name.
+//! 1. The same executable says the same: no time but that of the sources, and what a list holds is
+//!    ordered by name. The serial number, which actions/attest wants, is a digest of the rest:
+//!    another document has another one (§ RFC 9562 5.8, a UUID of our own making).
 //! 2. What is in the executable is `required`. What only worked on it (build scripts, procedural
 //!    macros) is `excluded`, CycloneDX' word for what is told, but not delivered.
 //! 3. What came from crates.io has a package URL, and the SHA-256 that `Cargo.lock` holds it to.
@@ -10,6 +11,7 @@
 //! `cargo xtask sbom` writes the same of sources that are not compiled.
 
 use serde_json::{Map, Value, json};
+use sitepack::Digest;
 
 /// The version of the format. Its schema is that of cyclonedx.org.
 const SPECIFICATION: &str = "1.6";
@@ -61,14 +63,30 @@ pub fn cyclonedx(list: &Value, made: Made<'_>) -> Value {
             places.filter_map(|place| packages.get(usize::try_from(place.as_u64()?).ok()?));
         json!({ "ref": reference(package), "dependsOn": others.map(reference).collect::<Vec<_>>() })
     });
-    json!({
+    let mut document = json!({
         "bomFormat": "CycloneDX",
         "specVersion": SPECIFICATION,
         "version": 1,
         "metadata": metadata,
         "components": others.map(component).collect::<Vec<_>>(),
         "dependencies": edges.collect::<Vec<_>>(),
-    })
+    });
+    let serial_number = serial_number(&document);
+    if let Some(document) = document.as_object_mut() {
+        document.insert("serialNumber".to_owned(), json!(serial_number));
+    }
+    document
+}
+
+/// § CycloneDX 1.6 `serialNumber`: `urn:uuid:` and a UUID; here version 8, of a SHA-256.
+fn serial_number(document: &Value) -> String {
+    let digest = Digest::of(document.to_string().as_bytes());
+    let bytes = digest.0.first_chunk().copied();
+    let number = u128::from_be_bytes(bytes.unwrap_or_default());
+    let number = number & !(0xf << 76 | 0x3 << 62) | 0x8 << 76 | 0x2 << 62;
+    let hex = format!("{number:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default());
+    format!("urn:uuid:{}", parts.join("-"))
 }
 
 fn component(package: &Value) -> Value {
@@ -128,6 +146,22 @@ mod tests {
             features: "",
         };
         let document = cyclonedx(&list, made);
+        let serial = document["serialNumber"].as_str().unwrap();
+        let parts: Vec<&str> = serial
+            .strip_prefix("urn:uuid:")
+            .unwrap()
+            .split('-')
+            .collect();
+        assert_eq!(
+            parts.iter().map(|part| part.len()).collect::<Vec<_>>(),
+            [8, 4, 4, 4, 12]
+        );
+        assert!(
+            parts[2].starts_with('8') && parts[3].starts_with(['8', '9', 'a', 'b']),
+            "{serial}"
+        );
+        let other = cyclonedx(&list, Made { build: "C", ..made });
+        assert_ne!(other["serialNumber"], serial);
         let root = &document["metadata"]["component"];
         assert_eq!(root["bom-ref"], "a@1.0.0");
         assert_eq!(root["type"], "application");

@@ -46,6 +46,7 @@ fn write(features: &str, target: Option<&str>, file: Option<&str>) -> Done {
         .or(host)
         .ok_or("failed to ask `rustc` for its host")?;
     let features = resolved(features)?;
+    fetch(target)?;
     let directory = root();
     let list = packages(&Build {
         cargo: &cargo(),
@@ -74,6 +75,17 @@ fn write(features: &str, target: Option<&str>, file: Option<&str>) -> Done {
         Some(name) => fs::write(Path::new(name), text)
             .map_err(|error| format!("failed to write `{name}`: {error}")),
     }
+}
+
+/// `cargo tree` asks no network, so what it looks into is there first: whoever has compiled xtask
+/// alone has not all of it. Where the crates are vendored, nothing is missing.
+fn fetch(target: &str) -> Done {
+    if root().join("vendor").is_dir() {
+        return Ok(());
+    }
+    let mut fetch = Command::new(cargo());
+    fetch.args(["fetch", "--quiet", "--locked", "--target", target]);
+    output(fetch.current_dir(root())).map(drop)
 }
 
 /// The features that these bring with them, as build.rs gets to know them: all but `default`.
