@@ -8,7 +8,7 @@
 
 use std::env::consts::ARCH;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -32,6 +32,16 @@ const REBUILD: &str = include_str!("rebuild.sh");
 const INSTRUCTIONS: &str = include_str!("INSTRUCTIONS.md");
 /// Where rebuild.sh and INSTRUCTIONS.md name what they are made for.
 const COMMIT: &str = "@COMMIT@";
+/// Cargo looks where `cargo vendor` put the crates only when it is told to. build/static.sh says it
+/// by itself; whoever calls cargo in the sources, as INSTRUCTIONS.md has it, does not.
+const FROM_VENDOR: &str = r#"
+# Added for the bundle: crates come from vendor/, and no network is asked.
+[source.crates-io]
+replace-with = "vendor"
+
+[source.vendor]
+directory = "vendor"
+"#;
 
 /// Does what the words say.
 pub(crate) fn main(words: &[&str]) -> Ended {
@@ -165,7 +175,11 @@ fn sources(part: &Path, source: &Path, commit: &str) -> Done {
     let mut vendor = Command::new(cargo());
     vendor.current_dir(source).stdout(Stdio::null());
     vendor.args(["vendor", "--quiet", "--locked", "--versioned-dirs"]);
-    output(&mut vendor).map(drop)
+    output(&mut vendor)?;
+    let config = source.join(".cargo/config.toml");
+    let config = fs::OpenOptions::new().append(true).open(config);
+    let written = config.and_then(|mut config| config.write_all(FROM_VENDOR.as_bytes()));
+    written.map_err(|error| format!("failed to write `source/.cargo/config.toml`: {error}"))
 }
 
 /// One line of git's.

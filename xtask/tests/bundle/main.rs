@@ -4,12 +4,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod others;
+#[path = "../../../tests/it/runnable.rs"]
+mod runnable;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+
+use runnable::make_runnable;
 
 fn root() -> PathBuf {
     fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap()
@@ -71,6 +76,12 @@ fn the_same_sources_have_the_same_bill_of_materials() {
     let one = succeeded(&mut xtask(&["sbom"]));
     assert_eq!(one, succeeded(&mut xtask(&["sbom"])));
     let document: Value = serde_json::from_str(&one).unwrap();
+    // § CycloneDX 1.6, and what actions/attest wants beside name and version of the format.
+    let serial = document["serialNumber"].as_str().unwrap();
+    assert!(
+        serial.starts_with("urn:uuid:") && serial.len() == 45,
+        "{serial}"
+    );
     let components = document["components"].as_array().unwrap();
     let named = |name: &str| {
         components
@@ -118,6 +129,29 @@ fn the_same_sources_have_the_same_bill_of_materials() {
     }
 }
 
+/// A machine that has compiled xtask alone lacks some of chapbook's crates: they are fetched before
+/// they are asked for. Which those are, depends on what the machine has; so a stand-in tells.
+#[test]
+fn crates_are_there_before_they_are_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let stand_in = directory.path().join("cargo");
+    let log = directory.path().join("log");
+    let cargo = std::env::var("CARGO").unwrap();
+    let script = format!(
+        "#!/bin/sh\necho \"$*\" >>{}\nexec {cargo} \"$@\"\n",
+        log.display()
+    );
+    fs::write(&stand_in, script).unwrap();
+    fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
+    make_runnable(&stand_in);
+    succeeded(xtask(&["sbom", "--target", "aarch64-unknown-linux-musl"]).env("CARGO", &stand_in));
+    let asked = fs::read_to_string(&log).unwrap();
+    let mut asked = asked.lines();
+    let fetch = "fetch --quiet --locked --target aarch64-unknown-linux-musl";
+    assert_eq!(asked.next(), Some(fetch));
+    assert!(asked.all(|line| line.starts_with("tree ")));
+}
+
 /// Two builds for size, several minutes. Moved between them, so that no directory is in it.
 #[test]
 #[ignore = "compiles twice: four minutes of two cores"]
@@ -140,10 +174,42 @@ fn a_bundle_builds_itself_again_without_a_network() {
     assert!(said(&again).contains("it exists"), "{}", said(&again));
     fs::rename(&made, &moved).unwrap();
 
+    is_whole(&moved, &other);
+
+    // A cargo that has downloaded nothing.
+    let home = directory.path().join("home");
+    fs::create_dir(&home).unwrap();
+    let alone = |words: &[&str], directory: &Path| {
+        let mut command = Command::new("unshare");
+        command.args(unshare).args(words).current_dir(directory);
+        command.env("CARGO_HOME", &home);
+        command
+    };
+    let rebuild = ["sh", "rebuild.sh"];
+    assert!(succeeded(&mut alone(&rebuild, &moved)).contains("the same as bin/chapbook"));
+    // What INSTRUCTIONS.md says to push the image with.
+    let push = ["cargo", "xtask", "push", "--help"];
+    let mut push = alone(&push, &moved.join("source"));
+    push.env("CARGO_TARGET_DIR", directory.path().join("target/xtask"));
+    assert!(succeeded(&mut push).contains("usage: cargo xtask push"));
+
+    let changed = moved.join("source/README.md");
+    fs::write(&changed, "changed").unwrap();
+    let output = alone(&rebuild, &moved).output().unwrap();
+    assert!(!output.status.success(), "{}", said(&output));
+    assert!(
+        said(&output).contains("source/README.md: FAILED"),
+        "{}",
+        said(&output)
+    );
+}
+
+/// What was made here, and what another machine left.
+fn is_whole(moved: &Path, other: &Path) {
     succeeded(
         Command::new("sha256sum")
             .args(["--check", "--quiet", "SHA256SUMS"])
-            .current_dir(&moved),
+            .current_dir(moved),
     );
     for (there, here) in [
         ("bin/chapbook-aarch64", "chapbook"),
@@ -165,28 +231,6 @@ fn a_bundle_builds_itself_again_without_a_network() {
         succeeded(Command::new(&executable).args(["version", "--sbom"]))
     );
     packages_are_found(&executable, &told);
-
-    // A cargo that has downloaded nothing.
-    let home = directory.path().join("home");
-    fs::create_dir(&home).unwrap();
-    let rebuild = || {
-        let mut sh = Command::new("unshare");
-        sh.args(unshare).args(["sh", "rebuild.sh"]);
-        sh.current_dir(&moved);
-        sh.env("CARGO_HOME", &home);
-        sh
-    };
-    assert!(succeeded(&mut rebuild()).contains("the same as bin/chapbook"));
-
-    let changed = moved.join("source/README.md");
-    fs::write(&changed, "changed").unwrap();
-    let output = rebuild().output().unwrap();
-    assert!(!output.status.success(), "{}", said(&output));
-    assert!(
-        said(&output).contains("source/README.md: FAILED"),
-        "{}",
-        said(&output)
-    );
 }
 
 /// What `cargo auditable`'s own reader finds, is what the executable tells.
