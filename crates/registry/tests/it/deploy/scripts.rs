@@ -326,8 +326,6 @@ fn scripts_refuse_what_is_wrong() {
             .iter()
             .all(|call| !call.contains("skopeo copy"))
     );
-    fs::remove_file(place.path().join("out/image.tar")).unwrap();
-    fails("deploy.ghcr.sh", &[], &user, "there is no ");
     let refusing = "[ \"$1\" != copy ] || case \"$*\" in *:v1) exit 1;; esac; ";
     let place = written("ghcr.io/me/poems", &[], &format!("{refusing}{SKOPEO}"));
     let (_, error) = run(&place, "deploy.ghcr.sh", &["v1"], &user, "hunter2").unwrap_err();
@@ -335,6 +333,25 @@ fn scripts_refuse_what_is_wrong() {
         error.contains("the tag v1 was refused; it may be immutable"),
         "{error}"
     );
+}
+
+/// A file that is not there, or that skopeo would not find.
+#[test]
+fn scripts_want_their_file() {
+    let user = [("CHAPBOOK_REGISTRY_USER", "u")];
+    let place = written("ghcr.io/me/poems", &[], SKOPEO);
+    let fails = |script: &str, cause: &str| {
+        let (code, error) = run(&place, script, &[], &user, "").unwrap_err();
+        assert!(code == Some(1) && error.contains(cause), "{error}");
+    };
+    // skopeo would take what follows the colon for a tag.
+    let [out, colon] = ["out", "a:b"].map(|name| place.path().join(name));
+    fs::rename(&out, &colon).unwrap();
+    std::os::unix::fs::symlink(&colon, &out).unwrap();
+    fails("../a:b/deploy.ghcr.sh", "with a colon in its name");
+    fs::remove_file(out.join("image.tar")).unwrap();
+    fails("deploy.ghcr.sh", "there is no ");
+    assert_eq!(calls(&place), [""; 0]);
 }
 
 /// No other host than the target's is told a password, whatever a job's variables say; nor is what
@@ -497,6 +514,7 @@ fn heroku_ends() {
         ("same", "container", "nothing was released"),
         ("untold", "container", "the releases of poems are not told"),
         ("refused", "container", "the release was refused"),
+        ("pending", "container", "not told, or still pending"),
         // What it was answered is lost, and so is a look; another release follows.
         ("breaks", "container", ""),
         ("succeeded", "heroku-24", "the stack is another"),
@@ -513,6 +531,8 @@ fn heroku_ends() {
         if !cause.is_empty() {
             let (code, error) = done.unwrap_err();
             assert!(code == Some(1) && error.contains(cause), "{error}");
+            let told = error.matches("release v8 of poems: pending\n").count();
+            assert_eq!(told, if end == "pending" { 29 } else { 0 }, "{error}");
             continue;
         }
         assert!(done.unwrap().starts_with("ghcr.io/me/poems@sha256:"));
