@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::image::{DOCKER, Image, OCI, OCI_INDEX, digest};
+use crate::server::delete;
 use crate::{Place, has};
 
 pub(crate) const TOOL: &str = "docker-registry";
@@ -193,6 +194,10 @@ fn docker_registry_is_shown_the_password() {
         printed,
         format!("{}@{}\n", registry.name("poems"), image.digest())
     );
+    // As it is configured, nobody takes away what was pushed: § storage.delete.enabled.
+    let path = format!("poems/manifests/{}", image.digest());
+    assert_eq!(delete(&registry.address, &path, "Basic dTpw"), 405);
+    assert_eq!(right.run(&push), printed);
 }
 
 #[test]

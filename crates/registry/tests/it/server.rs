@@ -257,8 +257,26 @@ fn serve(seen: &Seen, state: &mut State) -> Reply {
             let found = state.kept.get(path).cloned();
             found.unwrap_or_else(|| Reply::error(404, "NOT_FOUND", "it is not here"))
         }
+        "DELETE" if path.contains("/manifests/") => match state.kept.remove(path) {
+            Some(_) => Reply::status(202),
+            None => Reply::error(404, "MANIFEST_UNKNOWN", "it is not here"),
+        },
         _ => Reply::error(405, "UNSUPPORTED", "the operation is unsupported"),
     }
+}
+
+/// Asks a registry to take a manifest away, which no command does; the number of its answer.
+pub(crate) fn delete(address: &str, path: &str, authority: &str) -> u16 {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "DELETE /v2/{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: {authority}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let number = answer.split(' ').nth(1);
+    number.unwrap().parse().unwrap()
 }
 
 fn request(stream: &mut TcpStream) -> Option<Seen> {

@@ -2,7 +2,7 @@
 
 use crate::Place;
 use crate::image::Image;
-use crate::server::{Reply, Seen, Server};
+use crate::server::{Reply, Seen, Server, delete};
 
 /// An image in a file, and its name in a registry, by its digest.
 fn named(place: &Place, server: &Server) -> (String, String) {
@@ -119,7 +119,7 @@ fn immutable_tags_are_told() {
 }
 
 /// A token service that grants to push, and not to take away, is enough; nothing else is asked of
-/// it, and its registry would refuse.
+/// it, and its registry refuses what was not granted.
 #[test]
 fn a_writer_that_cannot_take_away_is_enough() {
     let tokens = Server::new(|seen: &Seen| {
@@ -129,12 +129,14 @@ fn a_writer_that_cannot_take_away_is_enough() {
     });
     let realm = format!(r#"Bearer realm="{}",service="a""#, tokens.url("/token"));
     let server = Server::new(move |seen: &Seen| {
-        let is_known = seen.field("authorization") == Some("Bearer t0ken");
         let refused = Reply::status(401).field("WWW-Authenticate", &*realm);
-        if is_known && seen.method == "DELETE" {
-            return Some(Reply::error(403, "DENIED", "not granted"));
+        match seen.field("authorization") {
+            Some("Bearer t0ken") if seen.method == "DELETE" => {
+                Some(Reply::error(403, "DENIED", "not granted"))
+            }
+            Some("Bearer t0ken" | "Bearer 0wner") => None,
+            _ => Some(refused),
         }
-        (!is_known).then_some(refused)
     });
     let place = Place::new()
         .variable("CHAPBOOK_REGISTRY_USER", "u")
@@ -143,8 +145,13 @@ fn a_writer_that_cannot_take_away_is_enough() {
     place.run(&[
         "deploy", "ghcr", "--image", &name, "--tar", &file, "--tag", "v1",
     ]);
-    assert!(server.kept("me/poems/manifests/v1").is_some());
     assert!(server.seen().iter().all(|seen| seen.method != "DELETE"));
+    let address = server.address.to_string();
+    let path = "me/poems/manifests/v1";
+    assert_eq!(delete(&address, path, "Bearer t0ken"), 403);
+    assert!(server.kept(path).is_some(), "what was pushed stays");
+    assert_eq!(delete(&address, path, "Bearer 0wner"), 202);
+    assert!(server.kept(path).is_none(), "but for somebody who may");
 }
 
 #[test]
