@@ -22,7 +22,7 @@ const INSTALLS_OR_CALLS: [&str; 11] = [
 ];
 
 /// What it may be besides, as it stands, and why it is no command of xtask's.
-const OTHERS: [(&str, &str); 23] = [
+const OTHERS: [(&str, &str); 25] = [
     (
         "sudo env \"PATH=$PATH\" \"HOME=$HOME\" CHAPBOOK_CI_TOOLS=1 \
          cargo xtask ci static containers bundle",
@@ -65,7 +65,15 @@ const OTHERS: [(&str, &str); 23] = [
         "the same",
     ),
     (
-        "gh release create \"$GITHUB_REF_NAME\" --verify-tag --prerelease=\"$IS_EARLY\" \
+        "version=\"${GITHUB_REF_NAME%%+*}\"",
+        "whether it is early, GitHub's expressions cannot tell",
+    ),
+    (
+        "[ \"$version\" = \"${version%%-*}\" ] && early=false || early=true",
+        "the same",
+    ),
+    (
+        "gh release create \"$GITHUB_REF_NAME\" --verify-tag --prerelease=\"$early\" \
          --generate-notes target/archives/*.tar.gz \
          target/archives/sbom.cdx.json target/archives/SHA256SUMS",
         "GitHub's own client, on its runners",
@@ -93,7 +101,7 @@ const OTHERS: [(&str, &str); 23] = [
         "the same",
     ),
     (
-        "sh deploy/deploy.<< parameters.target >>.sh",
+        "sh deploy/deploy.<< parameters.target >>.sh << parameters.tag >>",
         "a job without a checkout has no xtask: `cargo xtask deploy-scripts` wrote it",
     ),
     ("cargo xtask sbom >sbom.cdx.json", "a redirection"),
@@ -214,9 +222,15 @@ fn github(name: &str, text: &str) -> Vec<String> {
     found
 }
 
-/// Who deploys has a context, waits for the build and for others, and has a condition.
+/// Who deploys has a context of its own, waits for the build and for others, and has a condition.
 fn circle(text: &str) -> Vec<String> {
     let mut found = Vec::new();
+    let mut contexts = BTreeSet::new();
+    for line in text.lines().filter(|line| line.contains(" context: [")) {
+        if !contexts.insert(line.trim()) {
+            found.push(format!("two jobs have `{}`", line.trim()));
+        }
+    }
     let workflows = text.split("\nworkflows:\n").nth(1).unwrap_or_default();
     for entry in workflows
         .split("      - ")
@@ -284,7 +298,7 @@ const RELEASE: &str = ".github/workflows/release.yml";
 const CIRCLE: &str = ".circleci/config.yml";
 
 /// Mistakes: in this file, for this text, that one, and what is said of it.
-const MISTAKES: [(&str, &str, &str, &str); 20] = [
+const MISTAKES: [(&str, &str, &str, &str); 21] = [
     (CI, "permissions: {}\n", "", "at the top"),
     (
         CI,
@@ -347,6 +361,12 @@ const MISTAKES: [(&str, &str, &str, &str); 20] = [
         "          context: [chapbook-ghcr]\n",
         "",
         "context",
+    ),
+    (
+        CIRCLE,
+        "context: [chapbook-ghcr]",
+        "context: [chapbook-heroku]",
+        "two jobs have",
     ),
     (CIRCLE, "          requires: [build]\n", "", "requires"),
     (CIRCLE, "          filters: *released\n", "", "filters"),
