@@ -1,7 +1,7 @@
 //! What is asked of git: objects by their full names. Its settings, and objects that replace
 //! others, do not count.
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use super::Failure;
 
@@ -24,8 +24,9 @@ impl Git {
 
     /// What a full reference names, before anything is peeled off.
     pub(super) fn object(&self, reference: &str) -> Result<Object, Failure> {
-        let known = self.ask(&["check-ref-format", reference]);
-        known.map_err(|_| Failure::Unusable("it is no name of a tag".to_owned()))?;
+        if !self.run(&["check-ref-format", reference])?.status.success() {
+            return Err(Failure::Unusable("it is no name of a tag".to_owned()));
+        }
         let id = self.resolve(reference)?;
         let id = id.ok_or_else(|| Failure::Unusable("there is no such tag here".to_owned()))?;
         let kind = self.kind(&id)?;
@@ -129,20 +130,25 @@ impl Git {
     }
 
     fn ask(&self, words: &[&str]) -> Result<Vec<u8>, Failure> {
-        let mut git = Command::new("git");
-        git.args(["--no-replace-objects"]).args(words);
-        let told = git.stdin(Stdio::null()).output();
-        let failed = |cause: &str| {
-            let words = words.join(" ");
-            Failure::Unusable(format!("failed to run `git {words}`: {cause}"))
-        };
-        let told = told.map_err(|error| failed(&format!("{error} (apt-get install git)")))?;
+        let told = self.run(words)?;
         match told.status.success() {
             true => Ok(told.stdout),
             false => {
                 let said = String::from_utf8_lossy(&told.stderr);
-                Err(failed(said.lines().next().unwrap_or_default()))
+                Err(failed(words, said.lines().next().unwrap_or_default()))
             }
         }
     }
+
+    fn run(&self, words: &[&str]) -> Result<Output, Failure> {
+        let mut git = Command::new("git");
+        git.args(["--no-replace-objects"]).args(words);
+        let told = git.stdin(Stdio::null()).output();
+        told.map_err(|error| failed(words, &format!("{error} (apt-get install git)")))
+    }
+}
+
+fn failed(words: &[&str], cause: &str) -> Failure {
+    let words = words.join(" ");
+    Failure::Unusable(format!("failed to run `git {words}`: {cause}"))
 }

@@ -51,7 +51,7 @@ struct Asked {
 
 /// Does what the words behind `verify-tag` say.
 pub(crate) fn main(words: &[&str]) -> ExitCode {
-    if words.contains(&"--help") {
+    if words.iter().any(|word| ["--help", "-h"].contains(word)) {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
     }
@@ -133,12 +133,11 @@ fn verify(asked: &Asked) -> Result<(String, String), Failure> {
     if git.kind(&commit)? != "commit" {
         return Err(refused("what it annotates is no commit"));
     }
-    if asked
-        .commit
-        .as_ref()
-        .is_some_and(|wanted| *wanted != commit)
-    {
-        return Err(Failure::Refused(format!("it names the commit {commit}")));
+    if let Some(wanted) = asked.commit.as_ref().filter(|wanted| **wanted != commit) {
+        let wanted = wanted.escape_debug();
+        return Err(Failure::Refused(format!(
+            "it names the commit {commit}, and --commit wants `{wanted}`, by its whole hash"
+        )));
     }
     let why = match (kind, tag) {
         (Kind::Scratch, _) => "it is a scratch tag, which nothing is released from".to_owned(),

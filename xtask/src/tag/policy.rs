@@ -6,7 +6,7 @@ use super::{Failure, object::Scheme};
 /// § ssh-keygen(1), ALLOWED SIGNERS: a principal, options, a key.
 pub(super) const ALLOWED_SIGNERS: &str = ".github/allowed_signers";
 /// § ssh-keygen(1): public keys, one a line, that no longer count.
-const REVOKED_SIGNERS: &str = ".github/revoked_signers";
+pub(super) const REVOKED_SIGNERS: &str = ".github/revoked_signers";
 /// OpenPGP keys, armoured; a revoked one is exported again with its revocation.
 pub(super) const RELEASE_KEYS: &str = ".github/release-keys";
 /// One a person: more are no list that anybody reads.

@@ -7,12 +7,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Failure;
 use super::object::{Scheme, Tag};
-use super::policy::{ALLOWED_SIGNERS, Policy, RELEASE_KEYS};
+use super::policy::{ALLOWED_SIGNERS, Policy, RELEASE_KEYS, REVOKED_SIGNERS};
 
 /// Principals that one key may have: people have one, or a new and an old one.
 const PRINCIPALS_MAX: usize = 8;
 /// What git signs for, so that a signature made for something else does not count.
 const NAMESPACE: &str = "git";
+/// Of what ssh-keygen says of a list: the key's own line, and some that are malformed.
+const COMPLAINTS_MAX: usize = 4;
 /// Between who signs and who checks.
 const CLOCKS_DIFFER_SECONDS_MAX: u64 = 24 * 60 * 60;
 
@@ -67,27 +69,62 @@ fn by_ssh(
     if !found.status.success() || principals.trim().is_empty() {
         return Err(Failure::Refused(format!(
             "its key is not one of {ALLOWED_SIGNERS}: {}",
-            last(&found)
+            complaints(&found, &allowed)
         )));
     }
-    let mut cause = String::new();
-    for principal in principals.lines().take(PRINCIPALS_MAX) {
+    let revoked = policy.revoked_signers.as_ref();
+    let revoked = revoked.map(|list| room.file("revoked", list)).transpose()?;
+    let verify = |principal: &str, revoked: Option<&Path>| {
         let mut verify = Command::new("ssh-keygen");
         verify.args(["-Y", "verify", "-n", NAMESPACE, "-I", principal, "-s"]);
         verify.arg(signature).arg("-f").arg(&allowed);
-        if let Some(revoked) = &policy.revoked_signers {
-            verify.arg("-r").arg(room.file("revoked", revoked)?);
+        if let Some(revoked) = revoked {
+            verify.arg("-r").arg(revoked);
         }
         verify.stdin(File::open(signed).map_err(|error| unwritten(&error))?);
-        let verified = run(&mut verify, "openssh-client")?;
+        run(&mut verify, "openssh-client")
+    };
+    let mut cause = "its signature does not hold".to_owned();
+    for principal in principals.lines().take(PRINCIPALS_MAX) {
+        let verified = verify(principal, revoked.as_deref())?;
         if verified.status.success() {
             return Ok(principal.escape_debug().to_string());
         }
-        cause = last(&verified);
+        let held = revoked.as_ref().map(|_| verify(principal, None));
+        let held = held.transpose()?.filter(|held| held.status.success());
+        cause = match (held, &revoked) {
+            (Some(held), Some(list)) => revocation(&held, list)?,
+            (_, _) => format!("its signature does not hold: {}", last(&verified)),
+        };
     }
-    Err(Failure::Refused(format!(
-        "its signature does not hold: {cause}"
-    )))
+    Err(Failure::Refused(cause))
+}
+
+/// Why a signature that holds by itself does not with a list of what is revoked, which ssh-keygen
+/// does not tell. § `Good "git" signature for WHO with ED25519 key SHA256:…`; `-l` has the same word.
+/// A list that it cannot read revokes every key.
+fn revocation(held: &Output, list: &Path) -> Result<String, Failure> {
+    let said = String::from_utf8_lossy(&held.stdout).into_owned();
+    let key = said.split_whitespace().next_back().unwrap_or_default();
+    let mut print = Command::new("ssh-keygen");
+    let listed = run(print.arg("-l").arg("-f").arg(list), "openssh-client")?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    match listed.split_whitespace().any(|word| word == key) {
+        true => Ok(format!("its key has been revoked, by {REVOKED_SIGNERS}")),
+        false => Ok(format!(
+            "{REVOKED_SIGNERS} revokes it, or cannot be read: each line of it is a public key"
+        )),
+    }
+}
+
+/// What ssh-keygen says of a list, by the list's own name: of a key that has expired, or of a line
+/// that it cannot read.
+fn complaints(output: &Output, list: &Path) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.replace(&list.display().to_string(), ALLOWED_SIGNERS);
+    let lines = said.lines().filter(|line| !line.trim().is_empty());
+    let lines: Vec<&str> = lines.take(COMPLAINTS_MAX).collect();
+    lines.join("; ").escape_debug().to_string()
 }
 
 /// § doc/DETAILS of GnuPG: a good signature of a key that has neither expired nor been revoked says

@@ -200,6 +200,14 @@ fn names_and_kinds() {
     }
     let (code, said) = place.verify(&["--help"]);
     assert!(code == Some(0) && said.starts_with("usage:"), "{said}");
+    // Without git nothing is known of a name.
+    let mut alone = Command::new(PROGRAM);
+    let alone = alone
+        .args(["verify-tag", "v1.0.0"])
+        .env("PATH", "/nowhere")
+        .output();
+    let said = crate::said(&alone.unwrap());
+    assert!(said.contains("(apt-get install git)"), "{said}");
 }
 
 #[test]
@@ -240,8 +248,8 @@ fn ssh_signatures() {
     for (tag, cause) in [
         ("v1.0.1", "not one of .github/allowed_signers"),
         ("v1.0.1-rc1", "not one of .github/allowed_signers"),
-        ("v1.0.2", "does not hold"),
-        ("v1.0.3", "allowed_signers"),
+        ("v1.0.2", "has been revoked, by .github/revoked_signers"),
+        ("v1.0.3", ".github/allowed_signers:4: key has expired"),
         ("v1.0.4", "does not hold"),
         ("v2.0.0", "it is not signed"),
         ("v2.0.0-rc1", "it is not signed"),
@@ -249,6 +257,17 @@ fn ssh_signatures() {
     ] {
         place.refuses(tag, cause);
     }
+    // Lists that cannot be read say nothing for anybody.
+    place.commit(".github/revoked_signers", "ssh-ed25519 nokey\n");
+    place.refuses(
+        "v1.0.0",
+        ".github/revoked_signers revokes it, or cannot be read",
+    );
+    place.commit(".github/revoked_signers", &revoked);
+    let spaced = format!("a@a.example namespaces=\"git\" valid-before=\"20991231\" {good}");
+    place.commit(".github/allowed_signers", &spaced);
+    place.refuses("v1.0.0", ".github/allowed_signers:1: invalid key");
+    place.commit(".github/allowed_signers", &allowed);
     // A signed tag under another name, and one that was changed after it had been signed.
     let object = place.git(&["rev-parse", "refs/tags/v1.0.0"]);
     place.git(&["update-ref", "refs/tags/v3.0.0", &object]);
@@ -266,7 +285,7 @@ fn ssh_signatures() {
     let wrong_commit = ["--commit", &"0".repeat(40), "v1.0.0-rc1"];
     let (code, said) = place.verify(&wrong_commit);
     assert!(
-        code == Some(1) && said.contains("it names the commit"),
+        code == Some(1) && said.contains("and --commit wants `0000"),
         "{said}"
     );
     assert!(!wrong.is_empty());

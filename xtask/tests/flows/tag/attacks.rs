@@ -65,7 +65,7 @@ fn a_policy_that_cannot_be_read_is_no_empty_one() {
     place.commit(".github/allowed_signers", &format!("a@a.example {good}"));
     place.commit(".github/revoked_signers", &good);
     place.ssh_tag("good", "v1.0.0");
-    place.refuses("v1.0.0", "does not hold");
+    place.refuses("v1.0.0", "has been revoked");
     // As in a partial clone whose remote is away.
     let blob = place.git(&["rev-parse", "main:.github/revoked_signers"]);
     let (room, name) = blob.split_at(2);
