@@ -101,7 +101,7 @@ fn by_ssh(
 }
 
 /// Why a signature that holds by itself does not with a list of what is revoked, which ssh-keygen
-/// does not tell. § `Good "git" signature for WHO with ED25519 key SHA256:…`; `-l` has the same word.
+/// does not tell. § `Good "git" signature for WHO with ED25519 key SHA256:…`; `-l` has that word.
 /// A list that it cannot read revokes every key.
 fn revocation(held: &Output, list: &Path) -> Result<String, Failure> {
     let said = String::from_utf8_lossy(&held.stdout).into_owned();

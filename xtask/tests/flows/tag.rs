@@ -257,17 +257,6 @@ fn ssh_signatures() {
     ] {
         place.refuses(tag, cause);
     }
-    // Lists that cannot be read say nothing for anybody.
-    place.commit(".github/revoked_signers", "ssh-ed25519 nokey\n");
-    place.refuses(
-        "v1.0.0",
-        ".github/revoked_signers revokes it, or cannot be read",
-    );
-    place.commit(".github/revoked_signers", &revoked);
-    let spaced = format!("a@a.example namespaces=\"git\" valid-before=\"20991231\" {good}");
-    place.commit(".github/allowed_signers", &spaced);
-    place.refuses("v1.0.0", ".github/allowed_signers:1: invalid key");
-    place.commit(".github/allowed_signers", &allowed);
     // A signed tag under another name, and one that was changed after it had been signed.
     let object = place.git(&["rev-parse", "refs/tags/v1.0.0"]);
     place.git(&["update-ref", "refs/tags/v3.0.0", &object]);
@@ -289,6 +278,25 @@ fn ssh_signatures() {
         "{said}"
     );
     assert!(!wrong.is_empty());
+}
+
+/// It is the list that is at fault, and is named.
+#[test]
+fn lists_that_ssh_keygen_cannot_read() {
+    let Some(place) = Place::new() else { return };
+    let good = place.ssh_key("good");
+    place.ssh_tag("good", "v1.0.0");
+    let spaced = format!("a@a.example namespaces=\"git\" valid-before=\"20991231\" {good}");
+    place.commit(".github/allowed_signers", &spaced);
+    place.refuses("v1.0.0", ".github/allowed_signers:1: invalid key");
+    let spaced = spaced.replace("\" valid", "\",valid");
+    place.commit(".github/allowed_signers", &spaced);
+    place.accepts("v1.0.0");
+    place.commit(".github/revoked_signers", "ssh-ed25519 nokey\n");
+    place.refuses(
+        "v1.0.0",
+        ".github/revoked_signers revokes it, or cannot be read",
+    );
 }
 
 #[test]
