@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 
-use remote::{Address, Challenge, Name, challenges, redacted};
+use remote::{Address, Challenge, Name, challenges, redacted, shorten};
 use serde_json::Value;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 
@@ -55,6 +55,20 @@ impl<'a> Authority<'a> {
     /// What the registry is shown, if it has asked for something.
     pub(crate) fn held(&self) -> Option<Secret> {
         self.held.borrow().clone()
+    }
+
+    /// Whom a 401 refuses, where somebody was shown.
+    pub(crate) fn refusal(&self, answer: &Answer) -> String {
+        let known = self.credential.borrow();
+        let who = match (self.given, &*known) {
+            (Some(given), Some(Some(_))) => format!("`{}`, as given", shorten(&given.user)),
+            (None, Some(Some(_))) => "who is logged in by a file".to_owned(),
+            (_, None | Some(None)) => return String::new(),
+        };
+        match answer.status {
+            401 => format!("; it refuses {who}: CHAPBOOK_REGISTRY_PASSWORD, or `docker login`"),
+            _ => String::new(),
+        }
     }
 
     /// Gets what a 401 asks for.
@@ -137,7 +151,7 @@ impl<'a> Authority<'a> {
             ))));
         }
         if answer.status != 200 {
-            let cause = format!("it answered {}", answer.said());
+            let cause = format!("it answered {}{}", answer.said(), self.refusal(&answer));
             return Err(Trouble::Final(named(&cause)));
         }
         let json: Value = serde_json::from_slice(&answer.content)

@@ -341,7 +341,8 @@ impl<'a> Repository<'a> {
         let (method, address, said) = (method.name(), &answer.address, answer.said());
         let words = self.world.shown(&words(answer));
         let colon = if words.is_empty() { "" } else { ": " };
-        format!("{method} {address}: it answered {said}{colon}{words}")
+        let refusal = self.authority.refusal(answer);
+        format!("{method} {address}: it answered {said}{colon}{words}{refusal}")
     }
 }
 

@@ -50,7 +50,8 @@ usage: cargo xtask deploy TARGET --image NAME@sha256:… [--dry-run] [OPTION]…
 
 Each option is a variable, too: --image is CHAPBOOK_DEPLOY_IMAGE, --dry-run is
 CHAPBOOK_DEPLOY_DRY_RUN=1, several values stand apart by spaces; --user is CHAPBOOK_REGISTRY_USER,
-with CHAPBOOK_REGISTRY_PASSWORD. docs/deploy has a page for each target.
+with CHAPBOOK_REGISTRY_PASSWORD, and --password-stdin is CHAPBOOK_PASSWORD_STDIN=1. docs/deploy has
+a page for each target.
 ";
 
 /// The options that have a value. Those of a target are in `Target::options`.
@@ -100,13 +101,16 @@ pub(crate) fn run(
     }
     let words: Vec<&str> = options.words.iter().map(String::as_str).collect();
     let target = match *words {
-        ["deploy-scripts", directory] => {
+        ["deploy-scripts", directory] if !directory.is_empty() => {
             options.check("deploy-scripts", &scripts::OPTIONS)?;
             return scripts::run(directory, &options, out);
         }
         ["deploy", name] => {
             let target = Target::ALL.into_iter().find(|target| target.name() == name);
             target.ok_or_else(|| usage(format!("`{}` is no target", remote::shorten(name))))?
+        }
+        ["deploy-scripts", ..] => {
+            return Err(usage("deploy-scripts wants one directory".to_owned()));
         }
         _ => return Err(usage("deploy wants one target".to_owned())),
     };
@@ -265,14 +269,15 @@ impl Options {
         let Some(value) = self.value(name) else {
             return Ok(None);
         };
-        let fits = is_word(value);
-        let refused = || {
-            usage(format!(
-                "--{name} `{}` is malformed",
-                remote::shorten(value)
-            ))
+        // § Contexts are named by services: arn:aws:eks:REGION:ACCOUNT:cluster/NAME.
+        let fits = match name {
+            "context" => is_word(&value.replace('/', "_")),
+            // A user, and where: what scp takes apart at a colon is nobody's port.
+            "host" => is_word(value) && value.matches('@').count() <= 1,
+            _ => is_word(value),
         };
-        fits.then_some(Some(value)).ok_or_else(refused)
+        fits.then_some(Some(value))
+            .ok_or_else(|| malformed(name, value))
     }
 
     fn image(&self) -> Result<Reference, Failure> {
@@ -294,6 +299,13 @@ impl Options {
         let user = self.value("user").map(str::to_owned);
         Given::from(world.env, user, password).map_err(usage)
     }
+}
+
+fn malformed(name: &str, value: &str) -> Failure {
+    let value = remote::shorten(value);
+    usage(format!(
+        "--{name} `{value}` is malformed: letters, digits and some of ._-@: are taken"
+    ))
 }
 
 fn is_word(text: &str) -> bool {

@@ -55,6 +55,12 @@ pub(super) fn run(
     if target == Target::CloudRun && region.is_none() {
         return Err(usage("--region REGION is missing".to_owned()));
     }
+    // § ssh and scp take no port in the name of a host; docker does.
+    if target == Target::Systemd && host.is_some_and(|host| host.contains(':')) {
+        return Err(usage(
+            "--host has a port, which belongs into ~/.ssh/config".to_owned(),
+        ));
+    }
     if target == Target::Systemd && options.value("chapbook").is_none() {
         return Err(usage(
             "--chapbook FILE, the executable, is missing".to_owned(),

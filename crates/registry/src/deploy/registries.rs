@@ -71,16 +71,19 @@ pub(super) fn run(
 /// are somebody's own.
 fn check_host(target: Target, image: &Reference) -> Result<(), Failure> {
     let registry = &*image.name.registry;
-    let host = host_and_port(registry)
-        .map(|(host, _)| host)
-        .unwrap_or_default();
-    if is_at(target, &host) {
+    let (host, port) = host_and_port(registry).unwrap_or_default();
+    // Another port is another's.
+    if is_at(target, &host) && (port.is_none() || near(&host) == Some(Near::Loopback)) {
         return Ok(());
     }
-    let wanted = host_of(target);
-    let target = target.name();
+    // § Docker's registry has another name among people.
+    let wanted = match host_of(target) {
+        "registry-1.docker.io" => "docker.io",
+        wanted => wanted,
+    };
+    let (target, typed) = (target.name(), remote::shorten(&image.typed));
     Err(usage(format!(
-        "{target} is not at `{registry}`, but at …{wanted}"
+        "{target} is at …{wanted}, and `{typed}` is not"
     )))
 }
 

@@ -9,15 +9,13 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use remote::shorten;
-use sitepack::Digest;
-
 use super::source::{self, Tar};
-use super::{Options, Target, heroku, is_word, usage};
+use super::{Options, Target, heroku, is_word, malformed, usage};
 use crate::failure::Failure;
 use crate::manifest::Family;
 use crate::reference::Reference;
 use crate::written;
+use sitepack::Digest;
 
 /// What it takes.
 pub(super) const OPTIONS: [&str; 6] = ["app", "image", "process", "project", "region", "tar"];
@@ -50,11 +48,13 @@ pub(super) fn run(directory: &str, options: &Options, out: &mut dyn Write) -> Re
         let mut scripts = SCRIPTS.iter().map(|(target, _)| script_name(*target));
         name == MANIFEST || scripts.any(|script| script == name)
     };
-    let file = file.filter(|name| is_word(name) && !name.contains(':') && !is_ours(name));
-    let file = file.ok_or_else(|| usage("the file's name is malformed".to_owned()))?;
+    let is_fit = |name: &str| is_word(name) && !name.contains([':', '@']) && !is_ours(name);
+    let file = file
+        .filter(|name| is_fit(name))
+        .ok_or_else(|| malformed("tar", path))?;
     let (place, path) = (Path::new(directory).join(file), Path::new(path));
     // It may lie where it shall.
-    let found = if path.is_file() { path } else { &place };
+    let found = if path.exists() { path } else { &place };
     let is_there = place.exists() && fs::canonicalize(&place).ok() == fs::canonicalize(found).ok();
     let tar = Tar::open(&found.display().to_string())?;
     let read = tar.image(&image, None)?;
@@ -91,6 +91,11 @@ pub(super) fn run(directory: &str, options: &Options, out: &mut dyn Write) -> Re
     }
     let failed = |error: io::Error| Failure::failed("write", directory, error);
     fs::create_dir_all(directory).map_err(failed)?;
+    let list = Path::new(directory).join(MANIFEST);
+    if fs::read_to_string(&list).is_ok_and(|list| !list.contains("  deploy.ghcr.sh\n")) {
+        let list = list.display().to_string();
+        return Err(Failure::unusable("write", &list, "it is somebody else's"));
+    }
     if !is_there {
         whole(&place, |new| fs::copy(found, new).map(drop)).map_err(failed)?;
     }
@@ -110,9 +115,9 @@ fn processes(options: &Options) -> Result<String, Failure> {
 
 /// What scripts take as a word: they look at it once more.
 fn word<'t>(name: &str, text: &'t str) -> Result<&'t str, Failure> {
-    match text.is_empty() || is_word(text) && !text.contains('@') {
+    match text.is_empty() || is_word(text) && !text.contains('@') && !text.starts_with('.') {
         true => Ok(text),
-        false => Err(usage(format!("--{name} `{}` is malformed", shorten(text)))),
+        false => Err(malformed(name, text)),
     }
 }
 

@@ -185,7 +185,12 @@ fn docker_registry_is_shown_the_password() {
     let wrong = Place::new()
         .variable("CHAPBOOK_REGISTRY_USER", "u")
         .variable("CHAPBOOK_REGISTRY_PASSWORD", "hunter2");
-    assert!(wrong.fails(&push).contains("401 Unauthorized"));
+    let line = wrong.fails(&push);
+    assert!(line.contains("401 Unauthorized"), "{line}");
+    assert!(
+        line.ends_with("; it refuses `u`, as given: CHAPBOOK_REGISTRY_PASSWORD, or `docker login`"),
+        "{line}"
+    );
     let right = Place::new()
         .variable("CHAPBOOK_REGISTRY_USER", "u")
         .variable("CHAPBOOK_REGISTRY_PASSWORD", "p");

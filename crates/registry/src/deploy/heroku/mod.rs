@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use self::api::Api;
 use super::source::{self, Pulled, Tar};
-use super::{Options, VERB, is_word, usage};
+use super::{Options, VERB, is_word, malformed, usage};
 use crate::credentials::Given;
 use crate::failure::Failure;
 use crate::layout::Image;
@@ -49,8 +49,7 @@ pub(super) fn run(
     stdin: &mut dyn Read,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let app = options.word("app")?;
-    let app = app.ok_or_else(|| usage("--app APP is missing".to_owned()))?;
+    let app = app(options)?;
     let web = ["web".to_owned()];
     let processes = match options.all("process") {
         [] => &web[..],
@@ -77,7 +76,8 @@ pub(super) fn run(
         })
         .map_err(|cause| Failure::unusable(VERB, "CHAPBOOK_HEROKU_API", cause))?;
     if options.is_dry {
-        return dry(&base, app, processes, &names, file.as_ref(), out);
+        let file = file.as_ref().ok_or(image);
+        return dry(&base, app, processes, &names, file, out);
     }
     let token = token(world, options, stdin)?;
     // What the image's own registry is shown; the token is Heroku's.
@@ -111,6 +111,17 @@ pub(super) fn run(
     let answered = api.release(app, &body);
     let followed = api.follow(app, before.as_ref(), answered, out);
     followed.map_err(failed)
+}
+
+/// The application; its name stands in the image's.
+fn app(options: &Options) -> Result<&str, Failure> {
+    let app = options.word("app")?;
+    let app = app.ok_or_else(|| usage("--app APP is missing".to_owned()))?;
+    let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    match app.bytes().all(is_fit) {
+        true => Ok(app),
+        false => Err(malformed("app", app)),
+    }
 }
 
 /// The image's name in Heroku's registry, for each process.
@@ -185,26 +196,29 @@ fn dry(
     app: &str,
     processes: &[String],
     names: &[Name],
-    file: Option<&Image<'_>>,
+    file: Result<&Image<'_>, &Reference>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let base = base.to_string();
     let base = base.trim_end_matches('/');
     let mut lines = vec![format!("GET {base}/apps/{app}")];
-    if file.is_none() {
-        lines.push("GET the image's manifest and its blobs, from its registry".to_owned());
+    if let Err(image) = file {
+        let place = image.digest.map(|digest| format!("sha256:{digest}"));
+        let place = format!("manifests/{}", place.unwrap_or_default());
+        let address = image.name.address(&place).map_err(usage)?;
+        lines.push(format!("GET {address}, and its blobs"));
     }
     for name in names {
         let address = name.address("").map_err(usage)?.to_string();
         let address = address.trim_end_matches('/');
         match file {
-            Some(file) => {
+            Ok(file) => {
                 lines.extend(source::requests(address, file, &["latest".to_owned()]));
             }
-            None => lines.push(format!("PUT {address}/manifests/latest, after its blobs")),
+            Err(_) => lines.push(format!("PUT {address}/manifests/latest, after its blobs")),
         }
     }
-    let config = file.and_then(source::config);
+    let config = file.ok().and_then(source::config);
     let config = config.map_or("(its configuration's digest)".to_owned(), |config| {
         format!("sha256:{config}")
     });

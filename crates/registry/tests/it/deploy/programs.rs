@@ -67,10 +67,17 @@ fn clouds_and_clusters_are_told_by_their_programs() {
             ],
         ),
         (
-            &["kubernetes", "--overlay", "production", "--context", "c"],
             &[
-                "kubectl --context c apply -k KIT/kubernetes/overlays/production",
-                "kubectl --context c rollout status deployment/chapbook -n chapbook --timeout=300s",
+                "kubernetes",
+                "--overlay",
+                "production",
+                "--context",
+                "a:b/c",
+            ],
+            &[
+                "kubectl --context a:b/c apply -k KIT/kubernetes/overlays/production",
+                "kubectl --context a:b/c rollout status deployment/chapbook -n chapbook \
+               --timeout=300s",
             ],
         ),
         (

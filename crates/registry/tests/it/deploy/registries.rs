@@ -191,6 +191,7 @@ fn wrong_usage_is_told_before_anything_is_done() {
     let (server, place) = (Server::plain(), Place::new());
     let (file, name) = named(&place, &server);
     let far = format!("ghcr.io/me/poems@{}", Image::new("amd64").digest());
+    let port = far.replace("ghcr.io", "ghcr.io:444");
     let cases: &[(&[&str], &str)] = &[
         (&["deploy"], "deploy wants one target"),
         (&["deploy", "gcr"], "`gcr` is no target"),
@@ -211,11 +212,21 @@ fn wrong_usage_is_told_before_anything_is_done() {
         ),
         (
             &["deploy", "dockerhub", "--image", &far, "--tar", &file],
-            "not at `ghcr.io`",
+            "dockerhub is at …docker.io, and `ghcr.io/me/poems",
         ),
         (
             &["deploy", "artifact-registry", "--image", &far],
-            "not at `ghcr.io`",
+            "is at …-docker.pkg.dev, and `ghcr.io/me/poems",
+        ),
+        // Somebody else may listen there.
+        (
+            &["deploy", "ghcr", "--image", &port],
+            "ghcr is at …ghcr.io, and `ghcr.io:444/me/poems",
+        ),
+        (&["deploy-scripts"], "deploy-scripts wants one directory"),
+        (
+            &["deploy-scripts", "", "--image", &name, "--tar", &file],
+            "deploy-scripts wants one directory",
         ),
     ];
     refused(&place, cases);
@@ -234,6 +245,10 @@ fn what_a_target_wants_is_told_before_anything_is_done() {
         (
             &["deploy", "heroku", "--image", &name, "--app", "-a"],
             "--app `-a` is malformed",
+        ),
+        (
+            &["deploy", "heroku", "--image", &name, "--app", "a:b"],
+            "--app `a:b` is malformed",
         ),
         (
             &["deploy", "heroku", "--image", &name, "--app", "a"],
@@ -263,6 +278,14 @@ fn what_a_target_wants_is_told_before_anything_is_done() {
             "systemd takes no --image",
         ),
         (&["deploy", "systemd"], "--chapbook FILE"),
+        (
+            &["deploy", "systemd", "--host", "u@h:22"],
+            "belongs into ~/.ssh/config",
+        ),
+        (
+            &["deploy", "systemd", "--host", "a@b@c"],
+            "--host `a@b@c` is malformed",
+        ),
         (
             &["deploy", "compose", "--image", &name, "--password-stdin"],
             "no --password-stdin",

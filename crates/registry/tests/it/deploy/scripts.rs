@@ -441,10 +441,17 @@ fn what_scripts_cannot_use_is_not_written() {
         (&*named("[::1]:5000/poems"), &[][..], "letters, digits"),
         (&good, &["--app", "a@b"], "--app `a@b` is malformed"),
         (&good, &["--process", "a b"], "--process `a b` is malformed"),
+        (&good, &["--region", ".x"], "--region `.x` is malformed"),
     ] {
         let (code, line) = write(name, &file, more).unwrap_err();
         assert!(code == 2 && line.contains(cause), "{line}");
     }
+    // What stands in scripts for something else.
+    let (code, line) = write(&good, &place.file("@APP@.tar", image.both()), &[]).unwrap_err();
+    assert!(
+        code == 2 && line.contains("@APP@.tar` is malformed"),
+        "{line}"
+    );
     // Docker's form has no manifest: one is made, and has its own digest.
     let (code, line) = write(&good, &saved, &[]).unwrap_err();
     assert!(code == 2, "{line}");
@@ -469,12 +476,41 @@ fn what_scripts_cannot_use_is_not_written() {
         .collect();
     there.sort();
     assert_eq!(listed, there);
-    // A second build into the same directory: the file that was typed counts.
+}
+
+/// Ours gives way, and what is somebody else's does not.
+#[test]
+fn a_second_build_takes_the_place_of_the_first() {
+    let place = written("ghcr.io/me/poems", &["--app", "poems"], SKOPEO);
+    let directory = place.path().join("out");
+    let write = |name: &str| {
+        let (directory, tar) = (directory.to_str().unwrap(), place.path().join("image.tar"));
+        let typed = [
+            "deploy-scripts",
+            directory,
+            "--app",
+            "poems",
+            "--image",
+            name,
+        ];
+        place.try_run(&[&typed[..], &["--tar", tar.to_str().unwrap()]].concat())
+    };
+    // The file that was typed counts, and not the one that is there.
     let other = Image::new("arm64");
     place.file("image.tar", other.both());
     let name = format!("ghcr.io/me/poems@{}", other.digest());
-    write(&name, &file, &["--app", "poems"]).unwrap();
+    write(&name).unwrap();
     assert_eq!(fs::read(directory.join("image.tar")).unwrap(), other.both());
+    let list = directory.join("MANIFEST");
+    let ours = fs::read(&list).unwrap();
+    fs::write(&list, "theirs").unwrap();
+    let (code, line) = write(&name).unwrap_err();
+    assert!(
+        code == 2 && line.contains("MANIFEST`: it is somebody else's"),
+        "{line}"
+    );
+    assert_eq!(fs::read(&list).unwrap(), b"theirs");
+    fs::write(&list, ours).unwrap();
     // It is none for Heroku, whose script says so.
     let place = self::place(&[("skopeo", "exit 0"), ("curl", "exit 1")]);
     fs::rename(&directory, place.path().join("out")).unwrap();
@@ -517,7 +553,10 @@ fn heroku_ends() {
         ("pending", "container", "not told, or still pending"),
         // What it was answered is lost, and so is a look; another release follows.
         ("breaks", "container", ""),
-        ("succeeded", "heroku-24", "the stack is another"),
+        ("succeeded", "heroku-24", "the stack of poems is another"),
+        ("404", "", "there is no application poems"),
+        ("401", "", "the token is refused"),
+        ("503", "", "poems is not told"),
     ] {
         let streams = streams();
         let api = api(end, stack, streams.url("/streams/0?t0ken=1&a=b"));
@@ -595,6 +634,9 @@ fn api(end: &'static str, stack: &'static str, stream: String) -> Server {
         };
         let list = |version, status| format!("[\n{}\n]", release(version, status));
         Some(Reply::ok(match (seen.path(), end) {
+            ("/apps/poems", "404" | "401" | "503") => {
+                return Some(Reply::status(end.parse().unwrap()));
+            }
             ("/apps/poems", _) => {
                 format!(r#"{{"id":"x","build_stack": {{"id":"y", "name": "{stack}"}}}}"#)
             }
