@@ -245,8 +245,11 @@ impl<E: Fn(&str) -> Option<OsString>> Typed<E> {
                 let usage = COMMANDS.iter().find(|usage| usage.name == command);
                 let wanted = usage.map_or("", |usage| usage.arguments);
                 let wanted = wanted.split(' ').next().unwrap_or(wanted);
-                let found = self.arguments.len();
-                let message = format!("{command} takes one argument, {wanted}, not {found}");
+                let found = match self.arguments.len() {
+                    1 => "and not an empty one".to_owned(),
+                    found => format!("not {found}"),
+                };
+                let message = format!("{command} takes one argument, {wanted}, {found}");
                 Err(Failure::unusable(message))
             }
         }

@@ -127,7 +127,10 @@ fn is_registry(text: &str) -> bool {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (text, None),
     };
-    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port = |port: &str| {
+        let is_digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        is_digits && port.parse::<u16>().is_ok_and(|port| port != 0)
+    };
     let address = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
@@ -227,6 +230,8 @@ mod tests {
             "a:\u{e9}",
             "a@sha256:00",
             "a.example:x/b",
+            "a.example:0/b",
+            "a.example:65536/b",
             "-.example/a",
             "[::1/a",
             "[x]:1/a",

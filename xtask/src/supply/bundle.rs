@@ -50,7 +50,7 @@ pub(crate) fn main(words: &[&str]) -> Ended {
     while let Some(word) = words.next() {
         match (*word, words.next()) {
             ("--help" | "-h", _) => return Ended::Help(USAGE),
-            ("-o", Some(name)) => directory = Some(PathBuf::from(name)),
+            ("-o", Some(name)) if !name.is_empty() => directory = Some(PathBuf::from(name)),
             ("--with", Some(name)) => others.push(Path::new(*name)),
             ("--commit", Some(name)) if !name.starts_with('-') => commit = name,
             _ => return Ended::Wrong(USAGE),
@@ -73,6 +73,13 @@ fn whole(directory: &Path, commit: &str, others: &[&Path]) -> Done {
     if directory.exists() {
         return Err(failed(&"it exists"));
     }
+    let known = git(&[
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        &format!("{commit}^{{commit}}"),
+    ]);
+    known.map_err(|_| failed(&format!("there is no commit `{commit}` here")))?;
     let others = found(others, commit)?;
     let mut part = directory.as_os_str().to_owned();
     part.push(format!(".part-{}", std::process::id()));

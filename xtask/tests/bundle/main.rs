@@ -51,6 +51,7 @@ fn wrong_words_are_wrong() {
         &["deny", "x"],
         &["bundle"],
         &["bundle", "-o"],
+        &["bundle", "-o", ""],
     ] {
         let output = xtask(words).output().unwrap();
         assert_eq!(
@@ -61,6 +62,9 @@ fn wrong_words_are_wrong() {
         );
         assert!(said(&output).contains("usage: cargo xtask"), "{words:?}");
     }
+    let unknown = ["bundle", "-o", "nowhere", "--commit", "none"];
+    let unknown = xtask(&unknown).output().unwrap();
+    assert!(said(&unknown).contains("there is no commit `none` here"));
     for name in ["sbom", "deny", "bundle"] {
         assert!(succeeded(&mut xtask(&[name, "--help"])).contains(name));
     }
