@@ -226,9 +226,16 @@ fn github(name: &str, text: &str) -> Vec<String> {
 fn circle(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut contexts = BTreeSet::new();
-    for line in text.lines().filter(|line| line.contains(" context: [")) {
-        if !contexts.insert(line.trim()) {
-            found.push(format!("two jobs have `{}`", line.trim()));
+    for line in text.lines().map(str::trim) {
+        let Some(list) = line.strip_prefix("context:") else {
+            continue;
+        };
+        let name = list.trim().trim_matches(['[', ']']).trim();
+        if name.is_empty() || name.contains([',', ' ']) {
+            found.push(format!("`{line}` is not one context"));
+        }
+        if !contexts.insert(name) {
+            found.push(format!("two jobs have the context {name}"));
         }
     }
     let workflows = text.split("\nworkflows:\n").nth(1).unwrap_or_default();
@@ -298,7 +305,7 @@ const RELEASE: &str = ".github/workflows/release.yml";
 const CIRCLE: &str = ".circleci/config.yml";
 
 /// Mistakes: in this file, for this text, that one, and what is said of it.
-const MISTAKES: [(&str, &str, &str, &str); 21] = [
+const MISTAKES: [(&str, &str, &str, &str); 22] = [
     (CI, "permissions: {}\n", "", "at the top"),
     (
         CI,
@@ -365,8 +372,14 @@ const MISTAKES: [(&str, &str, &str, &str); 21] = [
     (
         CIRCLE,
         "context: [chapbook-ghcr]",
-        "context: [chapbook-heroku]",
-        "two jobs have",
+        "context: [ chapbook-heroku ]",
+        "two jobs have the context chapbook-heroku",
+    ),
+    (
+        CIRCLE,
+        "context: [chapbook-ghcr]",
+        "context: [chapbook-ghcr, chapbook-other]",
+        "is not one context",
     ),
     (CIRCLE, "          requires: [build]\n", "", "requires"),
     (CIRCLE, "          filters: *released\n", "", "filters"),
