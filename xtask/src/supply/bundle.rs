@@ -79,7 +79,7 @@ fn whole(directory: &Path, commit: &str, others: &[&Path]) -> Done {
         "--quiet",
         &format!("{commit}^{{commit}}"),
     ]);
-    known.map_err(|_| failed(&format!("there is no commit `{commit}` here")))?;
+    known.map_err(|why| failed(&format!("there is no commit `{commit}` here: {why}")))?;
     let others = found(others, commit)?;
     let mut part = directory.as_os_str().to_owned();
     part.push(format!(".part-{}", std::process::id()));

@@ -62,9 +62,14 @@ fn wrong_words_are_wrong() {
         );
         assert!(said(&output).contains("usage: cargo xtask"), "{words:?}");
     }
-    let unknown = ["bundle", "-o", "nowhere", "--commit", "none"];
-    let unknown = xtask(&unknown).output().unwrap();
-    assert!(said(&unknown).contains("there is no commit `none` here"));
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("bundle");
+    let unknown = ["bundle", "-o", place.to_str().unwrap(), "--commit", "none"];
+    let said_of_it = said(&xtask(&unknown).output().unwrap());
+    let cause = "there is no commit `none` here: failed to run `git`: exit status: 1";
+    assert!(said_of_it.contains(cause), "{said_of_it}");
+    let without_git = xtask(&unknown).env("PATH", "/nowhere").output().unwrap();
+    assert!(said(&without_git).contains("failed to run `git`: No such file"));
     for name in ["sbom", "deny", "bundle"] {
         assert!(succeeded(&mut xtask(&[name, "--help"])).contains(name));
     }
