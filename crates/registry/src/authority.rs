@@ -57,17 +57,27 @@ impl<'a> Authority<'a> {
         self.held.borrow().clone()
     }
 
-    /// Whom a 401 refuses, where somebody was shown.
+    /// Whom a 401 of the registry refuses, if it was a password that it was shown; what it does not
+    /// grant by a token is not the password's fault.
     pub(crate) fn refusal(&self, answer: &Answer) -> String {
-        let known = self.credential.borrow();
-        let who = match (self.given, &*known) {
-            (Some(given), Some(Some(_))) => format!("`{}`, as given", shorten(&given.user)),
-            (None, Some(Some(_))) => "who is logged in by a file".to_owned(),
-            (_, None | Some(None)) => return String::new(),
-        };
-        match answer.status {
-            401 => format!("; it refuses {who}: CHAPBOOK_REGISTRY_PASSWORD, or `docker login`"),
-            _ => String::new(),
+        let held = self.held.borrow();
+        let is_basic = |held: &Secret| held.reveal().starts_with("Basic ");
+        match held.as_ref().is_some_and(is_basic) {
+            true => self.refused(answer),
+            false => String::new(),
+        }
+    }
+
+    /// Whom a 401 refuses, where somebody was shown.
+    fn refused(&self, answer: &Answer) -> String {
+        let is_known = matches!(&*self.credential.borrow(), Some(Some(_)));
+        match (answer.status, is_known, self.given) {
+            (401, true, Some(given)) => {
+                let (user, source) = (shorten(&given.user), given.source);
+                format!("; it refuses the user `{user}`: check {source}")
+            }
+            (401, true, None) => "; it refuses who is logged in: `docker login`".to_owned(),
+            (_, _, _) => String::new(),
         }
     }
 
@@ -151,7 +161,7 @@ impl<'a> Authority<'a> {
             ))));
         }
         if answer.status != 200 {
-            let cause = format!("it answered {}{}", answer.said(), self.refusal(&answer));
+            let cause = format!("it answered {}{}", answer.said(), self.refused(&answer));
             return Err(Trouble::Final(named(&cause)));
         }
         let json: Value = serde_json::from_slice(&answer.content)

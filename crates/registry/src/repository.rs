@@ -341,7 +341,10 @@ impl<'a> Repository<'a> {
         let (method, address, said) = (method.name(), &answer.address, answer.said());
         let words = self.world.shown(&words(answer));
         let colon = if words.is_empty() { "" } else { ": " };
-        let refusal = self.authority.refusal(answer);
+        let own = self.name.address("");
+        let is_own = own.is_ok_and(|own| answer.address.has_origin_of(&own));
+        let refusal = is_own.then(|| self.authority.refusal(answer));
+        let refusal = refusal.unwrap_or_default();
         format!("{method} {address}: it answered {said}{colon}{words}{refusal}")
     }
 }

@@ -36,6 +36,8 @@ pub(crate) enum Credential {
 pub(crate) struct Given {
     pub(crate) user: String,
     pub(crate) password: Secret,
+    /// Where the password comes from, for whom it is refused.
+    pub(crate) source: &'static str,
 }
 
 impl Given {
@@ -56,7 +58,14 @@ impl Given {
             (None, None) => None,
         };
         match (user, password) {
-            (Some(user), Some(password)) if is_user(&user) => Ok(Some(Given { user, password })),
+            (Some(user), Some(password)) if is_user(&user) => {
+                let source = "CHAPBOOK_REGISTRY_PASSWORD, or --password-stdin";
+                Ok(Some(Given {
+                    user,
+                    password,
+                    source,
+                }))
+            }
             (Some(_), Some(_)) => Err("the user's name is empty, or holds `:` or control".into()),
             (Some(_), None) => Err(
                 "there is a user, but no password: set CHAPBOOK_REGISTRY_PASSWORD, or say \

@@ -277,7 +277,7 @@ impl Options {
             _ => is_word(value),
         };
         fits.then_some(Some(value))
-            .ok_or_else(|| malformed(name, value))
+            .ok_or_else(|| malformed(name, value, "letters, digits and some of ._-@:/"))
     }
 
     fn image(&self) -> Result<Reference, Failure> {
@@ -301,11 +301,10 @@ impl Options {
     }
 }
 
-fn malformed(name: &str, value: &str) -> Failure {
+/// `wanted` is what is taken there.
+fn malformed(name: &str, value: &str, wanted: &str) -> Failure {
     let value = remote::shorten(value);
-    usage(format!(
-        "--{name} `{value}` is malformed: letters, digits and some of ._-@: are taken"
-    ))
+    usage(format!("--{name} `{value}` is malformed: {wanted}"))
 }
 
 fn is_word(text: &str) -> bool {

@@ -111,7 +111,11 @@ fn google(world: &World<'_>, out: &mut dyn Write) -> Result<Given, String> {
     let programs = Programs::new(world, false, out);
     let password = programs.secret("gcloud", &["auth", "print-access-token"])?;
     let user = GOOGLE_USER.to_owned();
-    Ok(Given { user, password })
+    Ok(Given {
+        user,
+        password,
+        source: "gcloud's token",
+    })
 }
 
 /// How a registry may say that a tag stays: that it must not, may not, or cannot be moved.

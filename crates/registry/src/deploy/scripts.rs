@@ -51,7 +51,7 @@ pub(super) fn run(directory: &str, options: &Options, out: &mut dyn Write) -> Re
     let is_fit = |name: &str| is_word(name) && !name.contains([':', '@']) && !is_ours(name);
     let file = file
         .filter(|name| is_fit(name))
-        .ok_or_else(|| malformed("tar", path))?;
+        .ok_or_else(|| malformed("tar", path, "a file's name of letters, digits and ._-"))?;
     let (place, path) = (Path::new(directory).join(file), Path::new(path));
     // It may lie where it shall.
     let found = if path.exists() { path } else { &place };
@@ -78,11 +78,15 @@ pub(super) fn run(directory: &str, options: &Options, out: &mut dyn Write) -> Re
         ("@DIGEST@", digest(image.digest).unwrap_or_default()),
         ("@CONFIG@", digest(config).unwrap_or_default()),
         ("@TAR@", file.to_owned()),
-        ("@APP@", text("app")?),
+        (
+            "@APP@",
+            heroku::app(options)?.unwrap_or_default().to_owned(),
+        ),
         ("@PROCESSES@", processes(options)?),
         ("@REGION@", text("region")?),
         ("@PROJECT@", text("project")?),
     ];
+    check_place(&Path::new(directory).join(MANIFEST))?;
     if options.is_dry {
         let scripts = SCRIPTS.iter().map(|(target, _)| script_name(*target));
         let names = [file.to_owned()].into_iter().chain(scripts);
@@ -91,16 +95,23 @@ pub(super) fn run(directory: &str, options: &Options, out: &mut dyn Write) -> Re
     }
     let failed = |error: io::Error| Failure::failed("write", directory, error);
     fs::create_dir_all(directory).map_err(failed)?;
-    let list = Path::new(directory).join(MANIFEST);
-    if fs::read_to_string(&list).is_ok_and(|list| !list.contains("  deploy.ghcr.sh\n")) {
-        let list = list.display().to_string();
-        return Err(Failure::unusable("write", &list, "it is somebody else's"));
-    }
     if !is_there {
         whole(&place, |new| fs::copy(found, new).map(drop)).map_err(failed)?;
     }
     write(Path::new(directory), &place, &values).map_err(failed)?;
     written(writeln!(out, "{directory}"))
+}
+
+/// A list of ours gives way to another; what is somebody else's does not.
+fn check_place(list: &Path) -> Result<(), Failure> {
+    let cause = match fs::read(list) {
+        Ok(text) if String::from_utf8_lossy(&text).contains("  deploy.ghcr.sh\n") => return Ok(()),
+        Ok(_) => "it is somebody else's, and would be replaced".to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => error.to_string(),
+    };
+    let list = list.display().to_string();
+    Err(Failure::unusable("write", &list, cause))
 }
 
 fn processes(options: &Options) -> Result<String, Failure> {
@@ -117,7 +128,7 @@ fn processes(options: &Options) -> Result<String, Failure> {
 fn word<'t>(name: &str, text: &'t str) -> Result<&'t str, Failure> {
     match text.is_empty() || is_word(text) && !text.contains('@') && !text.starts_with('.') {
         true => Ok(text),
-        false => Err(malformed(name, text)),
+        false => Err(malformed(name, text, "letters, digits and ._:-")),
     }
 }
 

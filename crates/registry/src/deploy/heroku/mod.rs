@@ -49,7 +49,7 @@ pub(super) fn run(
     stdin: &mut dyn Read,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let app = app(options)?;
+    let app = app(options)?.ok_or_else(|| usage("--app APP is missing".to_owned()))?;
     let web = ["web".to_owned()];
     let processes = match options.all("process") {
         [] => &web[..],
@@ -68,13 +68,7 @@ pub(super) fn run(
         let of_heroku = runs_there(source::platform(file));
         of_heroku.map_err(|cause| Failure::unusable(VERB, &image.typed, cause))?;
     }
-    let base = (world.env)("CHAPBOOK_HEROKU_API").filter(|base| !base.is_empty());
-    let base = Address::parse(base.as_deref().unwrap_or(API))
-        .and_then(|base| match base.join("/")? == base {
-            true => Ok(base),
-            false => Err("it has a path of its own".to_owned()),
-        })
-        .map_err(|cause| Failure::unusable(VERB, "CHAPBOOK_HEROKU_API", cause))?;
+    let base = base(world)?;
     if options.is_dry {
         let file = file.as_ref().ok_or(image);
         return dry(&base, app, processes, &names, file, out);
@@ -102,6 +96,7 @@ pub(super) fn run(
         // § As Heroku's client has it: the user is `_`.
         user: "_".to_owned(),
         password: token.clone(),
+        source: "HEROKU_API_KEY, or --password-stdin",
     };
     for name in &names {
         push(world, &given, name, &image, until).map_err(failed)?;
@@ -113,14 +108,25 @@ pub(super) fn run(
     followed.map_err(failed)
 }
 
+/// The Platform API, or one that takes its place.
+fn base(world: &World<'_>) -> Result<Address, Failure> {
+    let base = (world.env)("CHAPBOOK_HEROKU_API").filter(|base| !base.is_empty());
+    Address::parse(base.as_deref().unwrap_or(API))
+        .and_then(|base| match base.join("/")? == base {
+            true => Ok(base),
+            false => Err("it has a path of its own".to_owned()),
+        })
+        .map_err(|cause| Failure::unusable(VERB, "CHAPBOOK_HEROKU_API", cause))
+}
+
 /// The application; its name stands in the image's.
-fn app(options: &Options) -> Result<&str, Failure> {
-    let app = options.word("app")?;
-    let app = app.ok_or_else(|| usage("--app APP is missing".to_owned()))?;
+pub(super) fn app(options: &Options) -> Result<Option<&str>, Failure> {
     let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    match app.bytes().all(is_fit) {
-        true => Ok(app),
-        false => Err(malformed("app", app)),
+    match options.word("app")? {
+        Some(app) if !app.bytes().all(is_fit) => {
+            Err(malformed("app", app, "small letters, digits and -"))
+        }
+        app => Ok(app),
     }
 }
 

@@ -13,7 +13,8 @@ use crate::{Place, has};
 
 /// skopeo, as far as scripts ask it: it prints the manifest and takes what it is given.
 pub(super) const SKOPEO: &str = "d=$(dirname \"$0\")/..; case \"$1\" in \
-                                 inspect) cat \"$d/manifest\";; \
+                                 inspect) case \"$*\" in *docker:*) exit 1;; esac; \
+                                 cat \"$d/manifest\";; \
                                  login) { cat; echo; } >>\"$d/passwords\";; esac";
 
 /// Scripts for an image under a name, and the stand-ins that they find.
@@ -249,7 +250,7 @@ fn a_registry_is_told_by_skopeo() {
 fn asked(who: &str, image: &str) -> Vec<String> {
     let (user, registry) = who.split_once(' ').unwrap();
     let (name, _) = image.split_once('@').unwrap();
-    let (login, copy) = match registry.starts_with("127.") {
+    let (tls, copy) = match registry.starts_with("127.") {
         true => (
             " --tls-verify=false",
             " --src-tls-verify=false --dest-tls-verify=false",
@@ -258,11 +259,13 @@ fn asked(who: &str, image: &str) -> Vec<String> {
     };
     let authority = "--authfile TMP/auth.json";
     let copy = format!("skopeo copy --all --preserve-digests{copy} {authority}");
-    let login = format!("skopeo login{login} {authority} --username {user} --password-stdin");
+    let login = format!("skopeo login{tls} {authority} --username {user} --password-stdin");
+    let inspect = format!("skopeo inspect --raw{tls} {authority} docker://{name}:v1");
     let mut expected = vec![
         "skopeo inspect --raw oci-archive:HERE/out/image.tar".to_owned(),
         format!("{login} {registry}"),
         format!("{copy} oci-archive:HERE/out/image.tar docker://{image}"),
+        inspect,
         format!("{copy} docker://{image} docker://{name}:v1"),
     ];
     if user == "oauth2accesstoken" {
@@ -483,7 +486,7 @@ fn what_scripts_cannot_use_is_not_written() {
 fn a_second_build_takes_the_place_of_the_first() {
     let place = written("ghcr.io/me/poems", &["--app", "poems"], SKOPEO);
     let directory = place.path().join("out");
-    let write = |name: &str| {
+    let write = |name: &str, options: &[&str]| {
         let (directory, tar) = (directory.to_str().unwrap(), place.path().join("image.tar"));
         let typed = [
             "deploy-scripts",
@@ -493,23 +496,28 @@ fn a_second_build_takes_the_place_of_the_first() {
             "--image",
             name,
         ];
-        place.try_run(&[&typed[..], &["--tar", tar.to_str().unwrap()]].concat())
+        let tar = ["--tar", tar.to_str().unwrap()];
+        place.try_run(&[&typed[..], &tar, options].concat())
     };
     // The file that was typed counts, and not the one that is there.
     let other = Image::new("arm64");
     place.file("image.tar", other.both());
     let name = format!("ghcr.io/me/poems@{}", other.digest());
-    write(&name).unwrap();
+    write(&name, &[]).unwrap();
     assert_eq!(fs::read(directory.join("image.tar")).unwrap(), other.both());
     let list = directory.join("MANIFEST");
     let ours = fs::read(&list).unwrap();
-    fs::write(&list, "theirs").unwrap();
-    let (code, line) = write(&name).unwrap_err();
-    assert!(
-        code == 2 && line.contains("MANIFEST`: it is somebody else's"),
-        "{line}"
-    );
-    assert_eq!(fs::read(&list).unwrap(), b"theirs");
+    for theirs in [&b"theirs"[..], b"\xff"] {
+        fs::write(&list, theirs).unwrap();
+        for options in [&[][..], &["--dry-run"]] {
+            let (code, line) = write(&name, options).unwrap_err();
+            assert!(
+                code == 2 && line.contains("MANIFEST`: it is somebody else's"),
+                "{line}"
+            );
+        }
+        assert_eq!(fs::read(&list).unwrap(), theirs);
+    }
     fs::write(&list, ours).unwrap();
     // It is none for Heroku, whose script says so.
     let place = self::place(&[("skopeo", "exit 0"), ("curl", "exit 1")]);
@@ -557,6 +565,7 @@ fn heroku_ends() {
         ("404", "", "there is no application poems"),
         ("401", "", "the token is refused"),
         ("503", "", "poems is not told"),
+        ("short", "container", "or not all of it"),
     ] {
         let streams = streams();
         let api = api(end, stack, streams.url("/streams/0?t0ken=1&a=b"));
@@ -634,6 +643,7 @@ fn api(end: &'static str, stack: &'static str, stream: String) -> Server {
         };
         let list = |version, status| format!("[\n{}\n]", release(version, status));
         Some(Reply::ok(match (seen.path(), end) {
+            ("/apps/poems", "short") => return Some(Reply::ok("{\"id\":")),
             ("/apps/poems", "404" | "401" | "503") => {
                 return Some(Reply::status(end.parse().unwrap()));
             }
