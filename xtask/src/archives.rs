@@ -6,12 +6,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::Done;
 use crate::ci::root;
+use crate::{Done, Ended};
 
 const USAGE: &str = "usage: cargo xtask archives DIR VERSION
 
@@ -24,26 +24,15 @@ const BESIDE: [&str; 2] = ["LICENSE", "README.md"];
 const VERSION_BYTES_MAX: usize = 100;
 
 /// Does what the words behind `archives` say.
-pub(crate) fn main(words: &[&str]) -> ExitCode {
-    let done = match *words {
-        ["--help"] => {
-            print!("{USAGE}");
-            return ExitCode::SUCCESS;
+pub(crate) fn main(words: &[&str]) -> Ended {
+    match *words {
+        ["--help" | "-h"] => Ended::Help(USAGE),
+        [option, ..] if option.starts_with('-') => Ended::wrong(option, USAGE),
+        [_, version] if !is_version(version) => {
+            Ended::Wrong(format!("`{version}` is no VERSION"), USAGE)
         }
-        [directory, version] if !directory.starts_with('-') && is_version(version) => {
-            make(Path::new(directory), version)
-        }
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("xtask archives: {message}");
-            ExitCode::FAILURE
-        }
+        [directory, version] => Ended::Done(make(Path::new(directory), version)),
+        _ => Ended::Wrong("it wants DIR and VERSION".to_owned(), USAGE),
     }
 }
 

@@ -57,11 +57,16 @@ enum Ended {
     Done(Done),
     /// It was asked how it is called.
     Help(&'static str),
-    /// It was called otherwise.
-    Wrong(&'static str),
+    /// It was called otherwise: why that says nothing, and how it is called.
+    Wrong(String, &'static str),
 }
 
 impl Ended {
+    /// A word that the command does not know, or that lacks what stands behind it.
+    fn wrong(word: &str, usage: &'static str) -> Ended {
+        Ended::Wrong(format!("`{word}` is not known here, or not whole"), usage)
+    }
+
     fn code(self) -> ExitCode {
         match self {
             Ended::Done(Ok(())) => ExitCode::SUCCESS,
@@ -73,8 +78,8 @@ impl Ended {
                 print!("{usage}");
                 ExitCode::SUCCESS
             }
-            Ended::Wrong(usage) => {
-                eprint!("{usage}");
+            Ended::Wrong(why, usage) => {
+                eprint!("xtask: {why}\n{usage}");
                 ExitCode::from(2)
             }
         }
@@ -104,13 +109,13 @@ fn main() -> ExitCode {
         ["faults", seconds, only] => {
             number(seconds).and_then(|seconds| faults::run(seconds as u64, only))
         }
-        ["archives", ref words @ ..] => return archives::main(words),
+        ["archives", ref words @ ..] => return archives::main(words).code(),
         ["ci", ref words @ ..] => return ci::main(words),
         ["image", ref words @ ..] => return image::main(words),
         ["sbom", ref words @ ..] => return supply::sbom(words).code(),
         ["deny", ref words @ ..] => return supply::deny(words).code(),
         ["bundle", ref words @ ..] => return supply::bundle(words).code(),
-        ["static", ref words @ ..] => return static_build::main(words),
+        ["static", ref words @ ..] => return static_build::main(words).code(),
         ["verify-tag", ref words @ ..] => return tag::main(words),
         // What `bench` starts as servers to compare with.
         ["bare-tiny-http", address, file] => peers::bare_tiny_http(address, file),

@@ -4,10 +4,10 @@
 //! whole, and writes its own image. So a target is built on a machine of its kind, natively.
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use crate::Done;
 use crate::ci::{host, root};
+use crate::{Done, Ended};
 
 const USAGE: &str = "usage: cargo xtask static [--target TRIPLE] DIR
 
@@ -16,29 +16,16 @@ const USAGE: &str = "usage: cargo xtask static [--target TRIPLE] DIR
 ";
 
 /// Does what the words behind `static` say.
-pub(crate) fn main(words: &[&str]) -> ExitCode {
-    let done = match *words {
-        ["--help"] => {
-            print!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        ["--target", target, directory] if !directory.starts_with('-') => {
-            build(Some(target.to_owned()), directory)
-        }
-        [directory] if !directory.starts_with('-') => {
-            build(std::env::var("CHAPBOOK_TARGET").ok(), directory)
-        }
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
-        }
+pub(crate) fn main(words: &[&str]) -> Ended {
+    let (target, words) = match *words {
+        ["--target", target, ref words @ ..] => (Some(target.to_owned()), words),
+        _ => (std::env::var("CHAPBOOK_TARGET").ok(), words),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("xtask static: {message}");
-            ExitCode::FAILURE
-        }
+    match *words {
+        ["--help" | "-h"] => Ended::Help(USAGE),
+        [option, ..] if option.starts_with('-') => Ended::wrong(option, USAGE),
+        [directory] if !directory.is_empty() => Ended::Done(build(target, directory)),
+        _ => Ended::Wrong("it wants one DIR".to_owned(), USAGE),
     }
 }
 

@@ -53,12 +53,12 @@ pub(crate) fn main(words: &[&str]) -> Ended {
             ("-o", Some(name)) if !name.is_empty() => directory = Some(PathBuf::from(name)),
             ("--with", Some(name)) => others.push(Path::new(*name)),
             ("--commit", Some(name)) if !name.starts_with('-') => commit = name,
-            _ => return Ended::Wrong(USAGE),
+            (word, _) => return Ended::wrong(word, USAGE),
         }
     }
     match directory {
         Some(directory) => Ended::Done(whole(&directory, commit, &others)),
-        None => Ended::Wrong(USAGE),
+        None => Ended::Wrong("it is not said where: `-o DIR`".to_owned(), USAGE),
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn main(words: &[&str]) -> Ended {
     match words {
         [] => Ended::Done(check()),
         ["--help" | "-h"] => Ended::Help(USAGE),
-        _ => Ended::Wrong(USAGE),
+        [word, ..] => Ended::wrong(word, USAGE),
     }
 }
 

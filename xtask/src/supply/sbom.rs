@@ -32,7 +32,7 @@ pub(crate) fn main(words: &[&str]) -> Ended {
             ("--features", Some(list)) => features = list,
             ("--target", Some(triple)) => target = Some(*triple),
             ("-o", Some(name)) => file = Some(*name),
-            _ => return Ended::Wrong(USAGE),
+            (word, _) => return Ended::wrong(word, USAGE),
         }
     }
     Ended::Done(write(features, target, file))

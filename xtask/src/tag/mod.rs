@@ -20,6 +20,7 @@ mod signature;
 
 use std::process::ExitCode;
 
+use crate::Ended;
 use git::Git;
 use name::Kind;
 use object::Tag;
@@ -56,9 +57,9 @@ pub(crate) fn main(words: &[&str]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let Some(asked) = Asked::read(words, set) else {
-        eprint!("{USAGE}");
-        return ExitCode::from(2);
+    let asked = match Asked::read(words, set) {
+        Ok(asked) => asked,
+        Err(why) => return Ended::Wrong(why, USAGE).code(),
     };
     match verify(&asked) {
         Ok((commit, why)) => {
@@ -78,19 +79,29 @@ pub(crate) fn main(words: &[&str]) -> ExitCode {
 }
 
 impl Asked {
-    fn read(words: &[&str], set: impl Fn(&str) -> Option<String>) -> Option<Asked> {
+    fn read(words: &[&str], set: impl Fn(&str) -> Option<String>) -> Result<Asked, String> {
         let (mut policy_from, mut commit, mut tag) = (None, None, None);
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match *word {
-                "--policy-from" => policy_from = Some((*words.next()?).to_owned()),
-                "--commit" => commit = Some((*words.next()?).to_owned()),
-                word if word.starts_with('-') || word.is_empty() || tag.is_some() => return None,
+                "--policy-from" | "--commit" => {
+                    let value = words
+                        .next()
+                        .ok_or_else(|| format!("`{word}` wants a value"))?;
+                    let named = match *word {
+                        "--commit" => &mut commit,
+                        _ => &mut policy_from,
+                    };
+                    *named = Some((*value).to_owned());
+                }
+                word if word.starts_with('-') => return Err(format!("there is no `{word}`")),
+                word if tag.is_some() => return Err(format!("`{word}` is one TAG too many")),
                 word => tag = Some(word.strip_prefix("refs/tags/").unwrap_or(word).to_owned()),
             }
         }
-        Some(Asked {
-            tag: tag?,
+        let tag = tag.filter(|tag| !tag.is_empty());
+        Ok(Asked {
+            tag: tag.ok_or("it is not said which TAG")?,
             policy_from: policy_from.or_else(|| set("CHAPBOOK_POLICY_FROM")),
             commit: commit.or_else(|| set("CHAPBOOK_COMMIT")),
         })
@@ -164,19 +175,21 @@ mod tests {
         let read = |words: &[&str]| {
             let set = |name: &str| (name == "CHAPBOOK_COMMIT").then(|| "c".to_owned());
             let asked = Asked::read(words, set)?;
-            Some([Some(asked.tag), asked.policy_from, asked.commit].map(Option::unwrap_or_default))
+            Ok([Some(asked.tag), asked.policy_from, asked.commit].map(Option::unwrap_or_default))
         };
         for (words, expected) in [
-            (&["v1"][..], Some(["v1", "", "c"])),
-            (&["refs/tags/v1"], Some(["v1", "", "c"])),
-            (&["--commit", "d", "v1"], Some(["v1", "", "d"])),
-            (&["v1", "--policy-from", "main"], Some(["v1", "main", "c"])),
-            (&[], None),
-            (&["v1", "v2"], None),
-            (&["--wrong"], None),
-            (&["v1", "--commit"], None),
+            (&["v1"][..], Ok(["v1", "", "c"])),
+            (&["refs/tags/v1"], Ok(["v1", "", "c"])),
+            (&["--commit", "d", "v1"], Ok(["v1", "", "d"])),
+            (&["v1", "--policy-from", "main"], Ok(["v1", "main", "c"])),
+            (&[], Err("it is not said which TAG")),
+            (&[""], Err("it is not said which TAG")),
+            (&["v1", "v2"], Err("`v2` is one TAG too many")),
+            (&["--wrong"], Err("there is no `--wrong`")),
+            (&["v1", "--commit"], Err("`--commit` wants a value")),
         ] {
             let expected = expected.map(|all| all.map(str::to_owned));
+            let expected = expected.map_err(str::to_owned);
             assert_eq!(read(words), expected, "{words:?}");
         }
     }

@@ -46,12 +46,19 @@ fn skipped(why: &str) {
 
 #[test]
 fn wrong_words_are_wrong() {
-    for words in [
-        &["sbom", "-x"][..],
-        &["deny", "x"],
-        &["bundle"],
-        &["bundle", "-o"],
-        &["bundle", "-o", ""],
+    for (words, why) in [
+        (&["sbom", "-x"][..], "`-x` is not known here"),
+        (&["deny", "x"], "`x` is not known here"),
+        (&["bundle"], "`-o DIR`"),
+        (&["bundle", "-o"], "`-o` is not known here, or not whole"),
+        (
+            &["bundle", "-o", ""],
+            "`-o` is not known here, or not whole",
+        ),
+        (&["archives", "dir"], "DIR and VERSION"),
+        (&["archives", "dir", "../v"], "`../v` is no VERSION"),
+        (&["static"], "one DIR"),
+        (&["static", "--wrong", "dir"], "`--wrong` is not known here"),
     ] {
         let output = xtask(words).output().unwrap();
         assert_eq!(
@@ -60,7 +67,9 @@ fn wrong_words_are_wrong() {
             "{words:?}: {}",
             said(&output)
         );
-        assert!(said(&output).contains("usage: cargo xtask"), "{words:?}");
+        let said = said(&output);
+        assert!(said.contains("\nusage: cargo xtask"), "{words:?}: {said}");
+        assert!(said.contains(why), "{words:?}: {said}");
     }
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path().join("bundle");

@@ -190,9 +190,9 @@ fn names_and_kinds() {
     for (words, cause) in [
         (&["v9.9.9"][..], "there is no such tag here"),
         (&["a..b"], "it is no name of a tag"),
-        (&[], "usage:"),
-        (&["--wrong", "wip/a"], "usage:"),
-        (&["--policy-from"], "usage:"),
+        (&[], "it is not said which TAG\nusage:"),
+        (&["--wrong", "wip/a"], "there is no `--wrong`\nusage:"),
+        (&["--policy-from"], "`--policy-from` wants a value\nusage:"),
     ] {
         let (code, said) = place.verify(words);
         assert_eq!(code, Some(2), "{words:?}: {said}");
